@@ -51,7 +51,7 @@ struct vfe_config {
 	unsigned int queues_named;  /* bit q: SET_VRING_CALL only, as QEMU names unused queues */
 	uint16_t ring_size;         /* entries of each ring */
 	enum vfe_wait wait;
-	uint64_t mem_gpa; /* the first region of memory */
+	uint64_t mem_gpa; /* the first region of memory, a multiple of 4096: the rings lie in it */
 	uint64_t mem_bytes;
 };
 
@@ -83,7 +83,7 @@ struct vfe_session {
 
 /**
  * The usual: client, 5 s for each answer, no retry, VERSION_1 and PROTOCOL_FEATURES, protocol
- * features MQ and REPLY_ACK, queue 0 of 256 entries, polling, 4 MiB of memory at 1 MiB.
+ * features MQ and REPLY_ACK, queue 0 of 256 entries, polling, 8 MiB of memory at 1 MiB.
  */
 void vfe_config_default(struct vfe_config *cfg, const char *socket_path);
 
@@ -193,7 +193,8 @@ void vfe_session_kick(struct vfe_session *s, unsigned int q, bool force);
  *
  * @param done        as vfe_ring_poll()
  * @param timeout_ms  0: look once
- * @return 0; -ETIMEDOUT; -ECONNRESET the back-end is gone and the ring has nothing more;
+ * @return 0; -ETIMEDOUT, also when a buffer is there but VFE_WAIT_SLEEP got no call for it (it can
+ *         still be polled); -ECONNRESET the back-end is gone and the ring has nothing more;
  *         -EPROTO the ring is broken
  */
 int vfe_session_wait_used(
