@@ -47,19 +47,25 @@ static void forget_all(struct vfe_session *s, struct vfe_rtc *rtc)
 	rtc->resets = s->resets;
 }
 
-/* The driver of a session, made at its first use; after a guest reset it begins again. */
-static int driver_of(struct vfe_session *s, struct vfe_rtc **out)
+/*
+ * The driver of a session, made at its first use; after a guest reset it begins again. NULL: *err
+ * says why.
+ */
+static struct vfe_rtc *driver_of(struct vfe_session *s, int *err)
 {
 	struct vfe_rtc *rtc = s->rtc;
 
 	if (!rtc) {
 		rtc = calloc(1, sizeof(*rtc));
-		if (!rtc)
-			return vfe_session_fail(s, -ENOMEM, "out of memory");
+		if (!rtc) {
+			*err = vfe_session_fail(s, -ENOMEM, "out of memory");
+			return NULL;
+		}
 		rtc->slots_gpa = vfe_mem_alloc(&s->mem, SLOT_BYTES * VFE_RTC_SLOTS, 4096);
 		if (rtc->slots_gpa == VFE_GPA_NONE) {
 			free(rtc);
-			return vfe_session_fail(s, -ENOSPC, "no guest memory left for requests");
+			*err = vfe_session_fail(s, -ENOSPC, "no guest memory left for requests");
+			return NULL;
 		}
 		rtc->slots_host = vfe_mem_host(&s->mem, rtc->slots_gpa, SLOT_BYTES * VFE_RTC_SLOTS);
 		rtc->alarm_gpa = VFE_GPA_NONE;
@@ -68,8 +74,7 @@ static int driver_of(struct vfe_session *s, struct vfe_rtc **out)
 	} else if (rtc->resets != s->resets) {
 		forget_all(s, rtc);
 	}
-	*out = rtc;
-	return 0;
+	return rtc;
 }
 
 int vfe_rtc_submit(struct vfe_session *s, const void *req, uint32_t req_bytes, uint32_t resp_bytes,
@@ -89,8 +94,8 @@ int vfe_rtc_submit(struct vfe_session *s, const void *req, uint32_t req_bytes, u
 			s, -EINVAL, "a request of %u and %u bytes", req_bytes, resp_bytes);
 	if (!queue->ring.desc)
 		return vfe_session_fail(s, -EINVAL, "the requestq is not in the configuration");
-	err = driver_of(s, &rtc);
-	if (err)
+	rtc = driver_of(s, &err);
+	if (!rtc)
 		return err;
 	while (i < VFE_RTC_SLOTS && rtc->slots[i].in_use)
 		i++;
@@ -124,11 +129,11 @@ int vfe_rtc_submit(struct vfe_session *s, const void *req, uint32_t req_bytes, u
 int vfe_rtc_collect(struct vfe_session *s, unsigned int slot, void *resp, uint32_t *used_bytes,
 	unsigned int timeout_ms)
 {
-	struct vfe_rtc *rtc;
 	struct slot *wanted;
-	int err = driver_of(s, &rtc);
+	int err;
+	struct vfe_rtc *rtc = driver_of(s, &err);
 
-	if (err)
+	if (!rtc)
 		return err;
 	if (slot >= VFE_RTC_SLOTS || !rtc->slots[slot].in_use)
 		return vfe_session_fail(s, -EINVAL, "slot %u: no request is in flight", slot);
@@ -345,8 +350,8 @@ int vfe_rtc_alarmq_fill(struct vfe_session *s, unsigned int n_buffers, uint32_t 
 		return vfe_session_fail(s, -EINVAL, "the alarmq is not in the configuration");
 	if (bytes == 0 || bytes > ALARM_BYTES_MAX)
 		return vfe_session_fail(s, -EINVAL, "alarmq buffers of %u bytes", bytes);
-	err = driver_of(s, &rtc);
-	if (err)
+	rtc = driver_of(s, &err);
+	if (!rtc)
 		return err;
 	if (rtc->alarm_gpa == VFE_GPA_NONE) {
 		uint64_t all_bytes = (uint64_t)ring->size * ALARM_BYTES_MAX;
@@ -370,14 +375,14 @@ int vfe_rtc_alarm_wait(
 	struct vfe_session *s, uint16_t *clock_id, bool recycle, unsigned int timeout_ms)
 {
 	struct virtio_rtc_notif_alarm notif;
-	struct vfe_rtc *rtc;
 	struct vfe_done done;
 	uint32_t buffer_bytes;
 	int err;
+	struct vfe_rtc *rtc = driver_of(s, &err);
 
-	err = driver_of(s, &rtc);
-	if (!err)
-		err = vfe_session_wait_used(s, VIRTIO_RTC_ALARMQ, &done, timeout_ms);
+	if (!rtc)
+		return err;
+	err = vfe_session_wait_used(s, VIRTIO_RTC_ALARMQ, &done, timeout_ms);
 	if (err)
 		return err;
 	memcpy(&notif, rtc->alarm_host + done.cookie * ALARM_BYTES_MAX, sizeof(notif));
