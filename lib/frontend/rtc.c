@@ -382,6 +382,8 @@ int vfe_rtc_alarm_wait(
 
 	if (!rtc)
 		return err;
+	if (rtc->alarm_gpa == VFE_GPA_NONE)
+		return vfe_session_fail(s, -EINVAL, "the alarmq was never filled");
 	err = vfe_session_wait_used(s, VIRTIO_RTC_ALARMQ, &done, timeout_ms);
 	if (err)
 		return err;

@@ -105,7 +105,8 @@ int vfe_rtc_alarmq_fill(struct vfe_session *s, unsigned int n_buffers, uint32_t 
  *
  * @param clock_id    of the alarm
  * @param recycle     give the buffer back to the alarmq
- * @return 0; -ETIMEDOUT no alarm; -EPROTO a notification of wrong length or type
+ * @return 0; -ETIMEDOUT no alarm; -EPROTO a notification of wrong length or type; -EINVAL fill()
+ *         was never called
  */
 int vfe_rtc_alarm_wait(
 	struct vfe_session *s, uint16_t *clock_id, bool recycle, unsigned int timeout_ms);

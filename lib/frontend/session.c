@@ -41,6 +41,20 @@ const char *vfe_error(const struct vfe_session *s)
 	return s->error;
 }
 
+/* The end of a wait that begins now. */
+static int64_t deadline_of(const struct vfe_session *s, unsigned int timeout_ms)
+{
+	int64_t deadline_ns = vfe_deadline_in_ms(timeout_ms);
+
+	return s->deadline_ns != 0 && s->deadline_ns < deadline_ns ? s->deadline_ns : deadline_ns;
+}
+
+/* Milliseconds since a wait began, for its sentence. */
+static unsigned int waited_ms(int64_t start_ns)
+{
+	return (unsigned int)((vfe_now_ns() - start_ns + 500000) / 1000000);
+}
+
 void vfe_config_default(struct vfe_config *cfg, const char *socket_path)
 {
 	*cfg = (struct vfe_config){
@@ -130,23 +144,27 @@ void vfe_session_fini(struct vfe_session *s)
 	s->rtc = NULL;
 }
 
+static int try_connect(struct vfe_session *s, const struct sockaddr_un *addr);
+
 /* Listens at the path, once in a session's life. */
 static int listen_at(struct vfe_session *s, const struct sockaddr_un *addr)
 {
-	struct stat st;
+	int err;
 
 	if (s->listen_fd >= 0)
 		return 0;
-	if (stat(s->cfg.socket_path, &st) == 0 && S_ISSOCK(st.st_mode))
+	/* A socket that nobody listens on is a left-over. Anything else is not ours to remove. */
+	err = try_connect(s, addr);
+	if (err == -ECONNREFUSED)
 		unlink(s->cfg.socket_path);
+	vfe_session_disconnect(s);
 	s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->listen_fd < 0)
 		return vfe_session_fail(s, -errno, "socket: %s", strerror(errno));
 	if (bind(s->listen_fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 ||
 		listen(s->listen_fd, 1) < 0) {
-		int err = vfe_session_fail(
+		err = vfe_session_fail(
 			s, -errno, "listening on %s: %s", s->cfg.socket_path, strerror(errno));
-
 		close(s->listen_fd);
 		s->listen_fd = -1;
 		return err;
@@ -154,8 +172,11 @@ static int listen_at(struct vfe_session *s, const struct sockaddr_un *addr)
 	return 0;
 }
 
-static int accept_backend(struct vfe_session *s, int64_t deadline_ns)
+static int accept_backend(struct vfe_session *s)
 {
+	int64_t start_ns = vfe_now_ns();
+	int64_t deadline_ns = deadline_of(s, s->cfg.timeout_ms);
+
 	for (;;) {
 		struct pollfd pfd = {.fd = s->listen_fd, .events = POLLIN};
 		int n;
@@ -170,7 +191,7 @@ static int accept_backend(struct vfe_session *s, int64_t deadline_ns)
 		if (n == 0)
 			return vfe_session_fail(s, -ETIMEDOUT,
 				"no back-end connected to %s within %u ms", s->cfg.socket_path,
-				s->cfg.timeout_ms);
+				waited_ms(start_ns));
 	}
 }
 
@@ -200,8 +221,8 @@ int vfe_session_connect(struct vfe_session *s)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int64_t start_ns = vfe_now_ns();
-	int64_t retry_until_ns = start_ns + (int64_t)s->cfg.connect_ms * 1000000;
-	int64_t busy_until_ns = start_ns + (int64_t)s->cfg.timeout_ms * 1000000;
+	int64_t retry_until_ns = deadline_of(s, s->cfg.connect_ms);
+	int64_t busy_until_ns = deadline_of(s, s->cfg.timeout_ms);
 	int err;
 
 	vfe_session_disconnect(s);
@@ -213,7 +234,7 @@ int vfe_session_connect(struct vfe_session *s)
 
 	if (s->cfg.listen) {
 		err = listen_at(s, &addr);
-		return err ? err : accept_backend(s, busy_until_ns);
+		return err ? err : accept_backend(s);
 	}
 	for (;;) {
 		const struct timespec pause = {.tv_nsec = RETRY_NS};
@@ -225,7 +246,7 @@ int vfe_session_connect(struct vfe_session *s)
 		if (err == -EAGAIN && now_ns >= busy_until_ns)
 			return vfe_session_fail(s, -ETIMEDOUT,
 				"%s: the listener did not take the connection within %u ms",
-				s->cfg.socket_path, s->cfg.timeout_ms);
+				s->cfg.socket_path, waited_ms(start_ns));
 		if (err != -EAGAIN &&
 			(now_ns >= retry_until_ns || (err != -ENOENT && err != -ECONNREFUSED)))
 			return vfe_session_fail(
@@ -260,7 +281,8 @@ static enum answer answer_of(const struct vfe_session *s, uint32_t request)
 int vfe_session_exchange(
 	struct vfe_session *s, struct vfe_msg *msg, const int *fds, unsigned int n_fds)
 {
-	int64_t deadline_ns = vfe_deadline_in_ms(s->cfg.timeout_ms);
+	int64_t start_ns = vfe_now_ns();
+	int64_t deadline_ns = deadline_of(s, s->cfg.timeout_ms);
 	uint32_t request = msg->header.request;
 	enum answer answer = answer_of(s, request);
 	const char *name = vfe_msg_name(request);
@@ -275,7 +297,7 @@ int vfe_session_exchange(
 		err = vfe_msg_recv(s->sock, &reply, NULL, NULL, deadline_ns);
 	if (err == -ETIMEDOUT)
 		return vfe_session_fail(
-			s, err, "%s: no answer within %u ms", name, s->cfg.timeout_ms);
+			s, err, "%s: no answer within %u ms", name, waited_ms(start_ns));
 	if (err == -ECONNRESET)
 		return vfe_session_fail(s, err, "%s: the back-end closed the connection", name);
 	if (err == -EPROTO)
@@ -630,13 +652,14 @@ void vfe_session_kick(struct vfe_session *s, unsigned int q, bool force)
 }
 
 /* The end of a wait that got nothing. */
-static int nothing_came(struct vfe_session *s, unsigned int q, unsigned int timeout_ms)
+static int nothing_came(struct vfe_session *s, unsigned int q, int64_t start_ns)
 {
 	if (vfe_ring_used_idx(&s->queues[q].ring) != s->queues[q].ring.used_idx)
 		return vfe_session_fail(s, -ETIMEDOUT,
-			"queue %u: a buffer is used, but no call came within %u ms", q, timeout_ms);
+			"queue %u: a buffer is used, but no call came within %u ms", q,
+			waited_ms(start_ns));
 	return vfe_session_fail(
-		s, -ETIMEDOUT, "queue %u: no used buffer within %u ms", q, timeout_ms);
+		s, -ETIMEDOUT, "queue %u: no used buffer within %u ms", q, waited_ms(start_ns));
 }
 
 /* A look at the ring: 1, 0 or -EPROTO, the latter with its sentence. */
@@ -670,6 +693,7 @@ static int wait_spinning(
 	struct vfe_session *s, unsigned int q, struct vfe_done *done, unsigned int timeout_ms)
 {
 	const struct timespec doze = {.tv_nsec = DOZE_NS};
+	int64_t start_ns = 0;
 	int64_t deadline_ns = 0;
 	int n;
 
@@ -680,10 +704,12 @@ static int wait_spinning(
 				return n < 0 ? n : 0;
 		}
 		/* The clock is first read here: a fast answer does not pay for it. */
-		if (deadline_ns == 0)
-			deadline_ns = vfe_deadline_in_ms(timeout_ms);
-		else if (vfe_now_ns() >= deadline_ns)
-			return nothing_came(s, q, timeout_ms);
+		if (clocks == 0) {
+			start_ns = vfe_now_ns();
+			deadline_ns = deadline_of(s, timeout_ms);
+		} else if (vfe_now_ns() >= deadline_ns) {
+			return nothing_came(s, q, start_ns);
+		}
 		if (s->sock < 0 || vfe_msg_is_closed(s->sock))
 			return look_after_loss(s, q, done);
 		/* By now the other side may want this very core. */
@@ -697,7 +723,8 @@ static int wait_spinning(
 static int wait_sleeping(
 	struct vfe_session *s, unsigned int q, struct vfe_done *done, unsigned int timeout_ms)
 {
-	int64_t deadline_ns = vfe_deadline_in_ms(timeout_ms);
+	int64_t start_ns = vfe_now_ns();
+	int64_t deadline_ns = deadline_of(s, timeout_ms);
 	struct vfe_queue *queue = &s->queues[q];
 	eventfd_t ignored;
 	int n;
@@ -719,7 +746,7 @@ static int wait_sleeping(
 		if (n < 0 && errno != EINTR)
 			return vfe_session_fail(s, -errno, "poll: %s", strerror(errno));
 		if (n == 0)
-			return nothing_came(s, q, timeout_ms);
+			return nothing_came(s, q, start_ns);
 		if (n > 0 && pfd[0].revents)
 			eventfd_read(queue->call_fd, &ignored);
 		else if (n > 0 && pfd[1].revents)
@@ -736,7 +763,7 @@ int vfe_session_wait_used(
 		return vfe_session_fail(s, -EINVAL, "queue %u is not in the configuration", q);
 	if (timeout_ms == 0) {
 		n = look(s, q, done);
-		return n == 0 ? nothing_came(s, q, 0) : n < 0 ? n : 0;
+		return n == 0 ? nothing_came(s, q, vfe_now_ns()) : n < 0 ? n : 0;
 	}
 	if (s->cfg.wait == VFE_WAIT_SLEEP)
 		return wait_sleeping(s, q, done, timeout_ms);

@@ -13,8 +13,9 @@
  *	vfe_session_reconnect(&s)               the back-end died or was replaced
  *	vfe_session_fini(&s);
  *
- * The steps of start() are there one by one as well, and send() lets a test say anything at any
- * moment. Every call ends within cfg.timeout_ms for each message it exchanges.
+ * The steps of start() are there one by one as well, exchange() says a message of the caller's, and
+ * with msg.h on s.sock a test can say anything at any moment. Every call ends within cfg.timeout_ms
+ * for each message it exchanges, and at s.deadline_ns if the caller has set it.
  *
  * Errors are -errno, and vfe_error() then holds a sentence for a human: what was tried, what came.
  *
@@ -40,11 +41,11 @@ enum vfe_wait {
 };
 
 struct vfe_config {
-	const char *socket_path; /* outlives the session */
-	bool listen;             /* the back-end connects to us; an old socket file is replaced */
-	unsigned int timeout_ms; /* for each answer, and for a back-end to connect */
-	unsigned int connect_ms; /* retry a socket that is missing or refuses so long; 0: once */
-	uint64_t features;       /* negotiated are those that the back-end offers too */
+	const char *socket_path;    /* outlives the session */
+	bool listen;                /* the back-end connects to us; a stale socket is replaced */
+	unsigned int timeout_ms;    /* for each answer, and for a back-end to connect */
+	unsigned int connect_ms;    /* retry a socket that is missing or refuses so long; 0: once */
+	uint64_t features;          /* negotiated are those that the back-end offers too */
 	uint64_t features_required; /* without them negotiation fails with -ENOTSUP */
 	uint64_t protocol_features; /* likewise negotiated if offered */
 	unsigned int queues;        /* bit q: queue q is set up and started */
@@ -76,6 +77,7 @@ struct vfe_session {
 	uint64_t queue_max; /* answer to GET_QUEUE_NUM; 0: not asked, MQ is not negotiated */
 	struct vfe_mem mem;
 	struct vfe_queue queues[VFE_QUEUES_MAX];
+	int64_t deadline_ns; /* no wait goes beyond it, whatever its own timeout; 0: no such end */
 	unsigned int resets; /* guest resets so far: what was in flight before one is gone */
 	struct vfe_rtc *rtc;
 	char error[320];
@@ -108,8 +110,9 @@ int vfe_session_start(struct vfe_session *s);
  * Connects, or with cfg.listen listens and waits cfg.timeout_ms for the back-end.
  *
  * @return 0; -ENOENT no such socket; -EACCES; -ECONNREFUSED nobody listens on it; -ENOTSOCK the
- *         path is no socket; -EPROTOTYPE it is another kind of socket; -ENAMETOOLONG;
- *         -ETIMEDOUT; other -errno of connect(2) or bind(2)
+ *         path is no socket; -EPROTOTYPE it is another kind of socket; -ENAMETOOLONG; -EADDRINUSE
+ *         with cfg.listen: somebody listens there already; -ETIMEDOUT; other -errno of connect(2)
+ *         or bind(2)
  */
 int vfe_session_connect(struct vfe_session *s);
 

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_log.h>
+
+#include "backend.h"
+#include "eal_default.h"
+#include "log.h"
+#include "poller.h"
+#include "socket_path.h"
+#include "timesource.h"
+
+/* How often the kernel is asked for its TAI offset although no clock was set. */
+#define REFRESH_MS 10000
+/* See vrtc_backend_nudge_events(). */
+#define NUDGE_AGAIN_MS 20
+
+struct daemon {
+	const struct app_config *config;
+	struct vrtc_timesource time;
+	struct vrtc_poller *poller[RTE_MAX_LCORE];
+	unsigned n_pollers;
+	struct vrtc_endpoint **endpoint;
+	unsigned n_endpoints;
+	int signal_fd;	  /* SIGTERM, SIGINT */
+	int clock_set_fd; /* readable when somebody set the host's clock or its TAI offset */
+	int attention_fd; /* the back-end has something to log */
+};
+
+static int fail(const char *what, const char *why)
+{
+	fprintf(stderr, "dpdk-rtc: %s: %s\n", what, why);
+	return -1;
+}
+
+/* Each device takes five descriptors; the usual soft limit of 1024 would end at 200 devices. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int block_signals(struct daemon *d)
+{
+	sigset_t set;
+
+	/* A front-end that closed its end of a descriptor must not end us. */
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL))
+		return fail("cannot block signals", strerror(errno));
+	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (d->signal_fd < 0)
+		return fail("signalfd", strerror(errno));
+	return 0;
+}
+
+/* A timer that never expires, and is cancelled when CLOCK_REALTIME or the TAI offset is set. */
+static int arm_clock_set(int fd)
+{
+	struct itimerspec never = {.it_value.tv_sec = INT32_MAX};
+
+	return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
+}
+
+static void report_time(const struct vrtc_timesource_report *report)
+{
+	if (report->origin == VRTC_TAI_FROM_KERNEL)
+		VRTC_LOG(INFO, "TAI comes from the kernel: TAI - UTC = %d s, as in the leap-second "
+			       "table",
+			report->kernel_tai_s);
+	else if (report->kernel_tai_s == 0)
+		VRTC_LOG(INFO, "the kernel was not told TAI - UTC; TAI comes from CLOCK_REALTIME and "
+			       "the leap-second table: %d s",
+			report->table_tai_s);
+	else
+		VRTC_LOG(WARNING, "the kernel says TAI - UTC = %d s, the leap-second table %d s; TAI "
+				  "comes from CLOCK_REALTIME and the table",
+			report->kernel_tai_s, report->table_tai_s);
+}
+
+static void refresh_time(struct daemon *d)
+{
+	struct vrtc_timesource_report report;
+
+	vrtc_timesource_refresh(&d->time, &report);
+	if (report.changed)
+		report_time(&report);
+}
+
+static int start_eal(const struct app_config *config, bool *shared_cpu)
+{
+	struct app_eal_default eal;
+	cpu_set_t allowed;
+
+	*shared_cpu = false;
+	if (config->n_eal > 1) {
+		if (rte_eal_init(config->n_eal, config->eal) < 0)
+			return fail("the EAL did not start", rte_strerror(rte_errno));
+		return 0;
+	}
+	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+		return fail("cannot read the CPUs that we may run on", strerror(errno));
+	app_eal_default_make(&eal, &allowed, config->eal[0]);
+	if (rte_eal_init(eal.argc, eal.argv) < 0)
+		return fail("the EAL did not start", rte_strerror(rte_errno));
+	/* rte_vhost says a line or more for each message; ours says what an operator needs. */
+	rte_log_set_level_pattern("lib.vhost.*", RTE_LOG_ERR);
+	*shared_cpu = eal.shared_cpu;
+	return 0;
+}
+
+static int start_lcores(struct daemon *d, bool shared_cpu)
+{
+	enum vrtc_idle idle = d->config->idle;
+	unsigned lcore_id;
+
+	if (shared_cpu && !d->config->idle_given) {
+		idle = VRTC_IDLE_INTERRUPT;
+		VRTC_LOG(WARNING, "there is one CPU for control and requests: idle = interrupt, since "
+				  "an lcore that never sleeps would starve the other");
+	}
+	RTE_LCORE_FOREACH_WORKER (lcore_id) {
+		struct vrtc_poller *p =
+			vrtc_poller_new(lcore_id, (int)rte_lcore_to_socket_id(lcore_id), idle);
+
+		if (!p)
+			return fail("cannot create a request lcore", strerror(errno));
+		d->poller[d->n_pollers++] = p;
+		if (rte_eal_remote_launch(vrtc_poller_run, p, lcore_id))
+			return fail("cannot start a request lcore", "it is busy");
+	}
+	if (d->n_pollers == 0)
+		return fail("no lcore for requests",
+			"give the EAL two or more, the first is for control; for example -l 0,1");
+	return 0;
+}
+
+static int open_endpoints(struct daemon *d)
+{
+	d->endpoint = calloc(d->config->n_devices, sizeof(d->endpoint[0]));
+	if (!d->endpoint)
+		return fail("devices", strerror(ENOMEM));
+	for (unsigned i = 0; i < d->config->n_devices; i++) {
+		const struct app_device_config *device = &d->config->device[i];
+		const struct vrtc_endpoint_config config = {
+			.name = device->name,
+			.socket_path = device->socket_path,
+			.client = device->client,
+			.device = {.clock = device->clock, .n_clocks = device->n_clocks},
+		};
+		char error[512];
+
+		if (app_socket_remove_stale(device, error, sizeof(error))) {
+			fprintf(stderr, "dpdk-rtc: %s\n", error);
+			return -1;
+		}
+		d->endpoint[i] = vrtc_backend_open(&config);
+		if (!d->endpoint[i])
+			return fail(device->socket_path, strerror(errno));
+		d->n_endpoints++;
+		VRTC_LOG(INFO, "%s: %s %s", device->name,
+			device->client ? "connecting to" : "listening on", device->socket_path);
+	}
+	vrtc_backend_nudge_events();
+	return 0;
+}
+
+static int start(struct daemon *d, const struct vrtc_leap_table *leap)
+{
+	struct vrtc_timesource_report report;
+	bool shared_cpu;
+
+	d->clock_set_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (d->clock_set_fd < 0 || arm_clock_set(d->clock_set_fd))
+		return fail("timerfd", strerror(errno));
+	raise_descriptor_limit();
+	if (start_eal(d->config, &shared_cpu))
+		return -1;
+
+	vrtc_timesource_init(&d->time, leap, &report);
+	report_time(&report);
+	if (vrtc_leap_expired(leap, (int64_t)time(NULL)))
+		VRTC_LOG(WARNING, "the leap-second table %s has expired: a leap second announced since "
+				  "would be missed; update tzdata",
+			d->config->leap_table);
+	if (start_lcores(d, shared_cpu))
+		return -1;
+	d->attention_fd = vrtc_backend_init(d->poller, d->n_pollers, &d->time);
+	if (d->attention_fd < 0)
+		return fail("back-end", strerror(-d->attention_fd));
+	return open_endpoints(d);
+}
+
+static void loop(struct daemon *d)
+{
+	struct pollfd fds[] = {
+		{.fd = d->signal_fd, .events = POLLIN},
+		{.fd = d->clock_set_fd, .events = POLLIN},
+		{.fd = d->attention_fd, .events = POLLIN},
+	};
+	int timeout_ms = NUDGE_AGAIN_MS;
+
+	for (;;) {
+		int n = poll(fds, RTE_DIM(fds), timeout_ms);
+
+		if (n == 0 && timeout_ms == NUDGE_AGAIN_MS) {
+			vrtc_backend_nudge_events();
+			timeout_ms = REFRESH_MS;
+			continue;
+		}
+		if (fds[0].revents)
+			return;
+		if (fds[1].revents) {
+			uint64_t ignored;
+
+			/* ECANCELED is what it is for: the clock was set. */
+			if (read(d->clock_set_fd, &ignored, sizeof(ignored)) < 0)
+				(void)arm_clock_set(d->clock_set_fd);
+		}
+		if (fds[2].revents)
+			vrtc_backend_report();
+		refresh_time(d);
+	}
+}
+
+static void stop(struct daemon *d)
+{
+	/* Front-ends first: after this no lcore has a session. */
+	for (unsigned i = 0; i < d->n_endpoints; i++)
+		vrtc_backend_close(d->endpoint[i]);
+	free(d->endpoint);
+	for (unsigned i = 0; i < d->n_pollers; i++)
+		vrtc_poller_stop(d->poller[i]);
+	if (d->n_pollers > 0)
+		rte_eal_mp_wait_lcore();
+	for (unsigned i = 0; i < d->n_pollers; i++)
+		vrtc_poller_free(d->poller[i]);
+}
+
+int app_daemon_run(const struct app_config *config, const struct vrtc_leap_table *leap)
+{
+	struct daemon d = {.config = config, .attention_fd = -1};
+	char runtime_dir[PATH_MAX] = "";
+	int status = 1;
+
+	if (block_signals(&d))
+		return 1;
+	if (start(&d, leap) == 0) {
+		VRTC_LOG(INFO, "ready: %u device%s, %u request lcore%s", d.n_endpoints,
+			d.n_endpoints == 1 ? "" : "s", d.n_pollers, d.n_pollers == 1 ? "" : "s");
+		loop(&d);
+		VRTC_LOG(INFO, "ending");
+		status = 0;
+	}
+	stop(&d);
+	if (rte_eal_get_runtime_dir())
+		snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
+	(void)rte_eal_cleanup();
+	/* The EAL's own folder, of no use after us; it stays if anything else is in it. */
+	(void)rmdir(runtime_dir);
+	return status;
+}

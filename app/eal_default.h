@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The EAL of somebody who does not want to know of it: no hugepages, no PCI, no root, no files that
+ * outlive us; one lcore for control and one for requests, each on a CPU of its own where there are
+ * two.
+ */
+#ifndef APP_EAL_DEFAULT_H
+#define APP_EAL_DEFAULT_H
+
+#include <sched.h>
+#include <stdbool.h>
+
+#define APP_EAL_DEFAULT_ARGS 16
+
+struct app_eal_default {
+	char lcores[64];
+	bool shared_cpu; /* control and requests have to share the one CPU there is */
+	int argc;
+	char *argv[APP_EAL_DEFAULT_ARGS + 1];
+};
+
+/*
+ * @param allowed  CPUs that we may run on, at least one
+ * @param eal      filled; argv points into it and into static strings, and must not be moved
+ *
+ * The request lcore gets the last of the CPUs: the first ones are where interrupts and other
+ * people's work go by default.
+ */
+void app_eal_default_make(struct app_eal_default *eal, const cpu_set_t *allowed, char *program);
+
+#endif

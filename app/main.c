@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "daemon.h"
+#include "leap_file.h"
+#include "socket_path.h"
+
+/* Whatever can be found wrong without starting anything. */
+static int check(const struct app_config *config, struct vrtc_leap_table *leap)
+{
+	char error[512];
+
+	if (app_leap_file_load(config->leap_table, leap, error, sizeof(error))) {
+		fprintf(stderr, "dpdk-rtc: %s\n", error);
+		return -1;
+	}
+	for (unsigned i = 0; i < config->n_devices; i++) {
+		if (app_socket_check(&config->device[i], error, sizeof(error))) {
+			fprintf(stderr, "dpdk-rtc: %s\n", error);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct vrtc_leap_table leap;
+	struct app_config config;
+	char error[1024];
+	int status = EXIT_SUCCESS;
+
+	if (app_config_parse(&config, argc, argv, error, sizeof(error))) {
+		fprintf(stderr, "dpdk-rtc: %s\n", error);
+		return EXIT_FAILURE;
+	}
+	switch (config.action) {
+	case APP_HELP:
+		app_config_print_help();
+		break;
+	case APP_VERSION:
+		app_config_print_version();
+		break;
+	case APP_PRINT_CAPABILITIES:
+		app_config_print_capabilities();
+		break;
+	case APP_CHECK_CONFIG:
+	case APP_RUN:
+		if (check(&config, &leap))
+			status = EXIT_FAILURE;
+		else if (config.action == APP_RUN)
+			status = app_daemon_run(&config, &leap);
+		else
+			printf("dpdk-rtc: the configuration is good: %u device%s\n",
+				config.n_devices, config.n_devices == 1 ? "" : "s");
+		break;
+	}
+	app_config_free(&config);
+	return status;
+}

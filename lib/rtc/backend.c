@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "backend.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include <rte_common.h>
+#include <rte_version.h>
+#include <rte_vhost.h>
+
+#include "log.h"
+#include "placement.h"
+#include "vhost_msg.h"
+
+#define N_QUEUES 2 /* requestq and alarmq */
+#define VIDS_MAX 1024 /* rte_vhost's RTE_MAX_VHOST_DEVICE */
+/* A front-end can make us refuse its rings as often as it likes, but not fill the log. */
+#define COMPLAINTS_MAX 4
+
+#define DEVICE_FEATURES                                                                            \
+	(1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_INDIRECT_DESC |                        \
+		1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VRTC_VHOST_F_PROTOCOL_FEATURES)
+/*
+ * MQ: without it QEMU takes the number of queues to be one. REPLY_ACK: QEMU 11 needs it to know that
+ * a message was refused. Not STATUS: readiness would wait for a message that some front-ends never
+ * send. Nothing else: each further bit is a message of rte_vhost that a guest's owner can send.
+ */
+#define PROTOCOL_FEATURES (1ULL << VRTC_VHOST_PROTOCOL_F_MQ | 1ULL << VRTC_VHOST_PROTOCOL_F_REPLY_ACK)
+
+struct vrtc_endpoint {
+	struct vrtc_session session;
+	struct vrtc_endpoint_config config;
+	int vid;	   /* of the present connection, -1: none */
+	bool closing;	   /* no queue is started any more */
+	bool mem_ok;	   /* rte_vhost has the guest's memory mapped */
+	bool ready;	   /* rte_vhost says that the requestq can be served */
+	bool announced;	   /* the first start of this connection was logged */
+	unsigned complaints; /* log lines about this connection */
+	struct vrtc_poller *poller; /* NULL: the requestq is stopped */
+	struct vrtc_endpoint *next;
+};
+
+int vrtc_logtype;
+RTE_LOG_REGISTER(vrtc_logtype, rtc, INFO)
+
+/* rte_vhost's callbacks carry no context, so the back-end is one for the process. */
+static struct {
+	pthread_mutex_t mutex;
+	struct vrtc_poller **poller;
+	struct vrtc_place *place; /* one for each poller; filled anew at each choice */
+	unsigned n_pollers;
+	const struct vrtc_timesource *time;
+	int attention_fd;
+	struct vrtc_endpoint *endpoints;
+	struct vrtc_endpoint *by_vid[VIDS_MAX];
+} backend = {.mutex = PTHREAD_MUTEX_INITIALIZER, .attention_fd = -1};
+
+#define COMPLAIN(e, fmt, ...)                                                                      \
+	do {                                                                                       \
+		if ((e)->complaints++ < COMPLAINTS_MAX)                                            \
+			VRTC_LOG(WARNING, "%s: " fmt, (e)->config.name, ##__VA_ARGS__);            \
+	} while (0)
+
+static struct vrtc_endpoint *find_by_vid(int vid)
+{
+	return vid >= 0 && vid < VIDS_MAX ? backend.by_vid[vid] : NULL;
+}
+
+/* The functions from here to the callbacks run with backend.mutex held. */
+
+static struct vrtc_poller *choose_poller(int node)
+{
+	for (unsigned i = 0; i < backend.n_pollers; i++) {
+		backend.place[i].node = vrtc_poller_node(backend.poller[i]);
+		backend.place[i].load = vrtc_poller_load(backend.poller[i]);
+	}
+	return backend.poller[vrtc_placement_choose(backend.place, backend.n_pollers, node)];
+}
+
+/* Returns when no lcore touches the guest's memory any more. */
+static void stop_queue(struct vrtc_endpoint *e)
+{
+	uint16_t base;
+
+	if (!e->poller)
+		return;
+	vrtc_poller_remove(e->poller, &e->session);
+	e->poller = NULL;
+	/* What GET_VRING_BASE answers, and where we go on ourselves. */
+	base = vrtc_vring_base(&e->session.requestq);
+	(void)rte_vhost_set_vring_base(e->vid, VIRTIO_RTC_REQUESTQ, base, base);
+}
+
+static int get_guest_memory(struct vrtc_endpoint *e)
+{
+	struct rte_vhost_memory *mem = NULL;
+	int rc = 0;
+
+	e->session.mem = (struct vrtc_guestmem){0};
+	if (rte_vhost_get_mem_table(e->vid, &mem))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < mem->nregions && rc == 0; i++) {
+		const struct rte_vhost_mem_region *region = &mem->regions[i];
+
+		rc = vrtc_guestmem_add(&e->session.mem, region->guest_phys_addr, region->size,
+			(void *)(uintptr_t)region->host_user_addr);
+	}
+	free(mem);
+	return rc;
+}
+
+static int get_ring(struct vrtc_endpoint *e, struct vrtc_session_ring *ring)
+{
+	struct rte_vhost_vring vring;
+	uint16_t used;
+
+	if (rte_vhost_get_vhost_vring(e->vid, VIRTIO_RTC_REQUESTQ, &vring) ||
+		rte_vhost_get_vring_base(e->vid, VIRTIO_RTC_REQUESTQ, &ring->base, &used) ||
+		rte_vhost_get_negotiated_features(e->vid, &ring->features))
+		return -ENODEV;
+	ring->g_desc = vring.desc;
+	ring->g_avail = vring.avail;
+	ring->g_used = vring.used;
+	ring->size = vring.size;
+	ring->kickfd = vring.kickfd;
+	ring->callfd = vring.callfd;
+	return 0;
+}
+
+/* Starts the requestq if all that it needs is there; otherwise does nothing. */
+static void start_queue(struct vrtc_endpoint *e)
+{
+	struct vrtc_session_ring ring;
+	struct vrtc_poller *poller;
+	const char *why = NULL;
+	int node;
+	int rc;
+
+	if (e->poller || e->closing || !e->ready || !e->mem_ok)
+		return;
+	if (get_guest_memory(e)) {
+		COMPLAIN(e, "the guest's memory regions overlap or are empty; not served");
+		return;
+	}
+	if (get_ring(e, &ring) || !ring.g_desc || !ring.g_avail || !ring.g_used)
+		return;
+	if (vrtc_session_start(&e->session, &ring, &why)) {
+		COMPLAIN(e, "requestq: %s; not served", why);
+		return;
+	}
+	node = vrtc_session_node(&e->session);
+	poller = choose_poller(node);
+	rc = vrtc_poller_add(poller, &e->session);
+	if (rc) {
+		COMPLAIN(e, "requestq: cannot wait for the driver's kicks: %s; not served",
+			strerror(-rc));
+		return;
+	}
+	e->poller = poller;
+	vrtc_session_signal(&e->session);
+	if (!e->announced) {
+		e->announced = true;
+		VRTC_LOG(INFO, "%s: requestq of %u entries served by lcore %u (memory on node %d, "
+			       "lcore on node %d), features 0x%" PRIx64,
+			e->config.name, ring.size, vrtc_poller_lcore(poller), node,
+			vrtc_poller_node(poller), ring.features);
+	}
+}
+
+/* What a message refers to, as far as we have to know. */
+static bool names_queue(const struct vrtc_vhost_msg *msg, uint32_t *index)
+{
+	switch (msg->request) {
+	case VRTC_VHOST_SET_VRING_KICK:
+	case VRTC_VHOST_SET_VRING_CALL:
+	case VRTC_VHOST_SET_VRING_ERR:
+		*index = (uint32_t)(msg->payload.u64 & VRTC_VHOST_VRING_INDEX_MASK);
+		return true;
+	case VRTC_VHOST_SET_VRING_NUM:
+	case VRTC_VHOST_SET_VRING_ADDR:
+	case VRTC_VHOST_SET_VRING_BASE:
+	case VRTC_VHOST_GET_VRING_BASE:
+	case VRTC_VHOST_SET_VRING_ENABLE:
+		*index = msg->payload.state.index;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Refuses a message: closes what came with it, and has rte_vhost close the connection. */
+static enum rte_vhost_msg_result refuse(struct vrtc_endpoint *e, struct vrtc_vhost_msg *msg)
+{
+	COMPLAIN(e, "vhost-user message %u with a bad size or queue; connection closed",
+		msg->request);
+	vrtc_vhost_msg_close_fds(msg);
+	/* With NEED_REPLY rte_vhost would report the error and keep the connection. */
+	msg->flags &= ~VRTC_VHOST_FLAG_NEED_REPLY;
+	return RTE_VHOST_MSG_RESULT_ERR;
+}
+
+static enum rte_vhost_msg_result before_message(
+	struct vrtc_endpoint *e, struct vrtc_vhost_msg *msg)
+{
+	uint32_t index;
+
+	if (names_queue(msg, &index)) {
+		if (msg->bytes < sizeof(msg->payload.u64) || index >= N_QUEUES)
+			return refuse(e, msg);
+		/* ENABLE of a queue that runs changes nothing; all else does. */
+		if (index == VIRTIO_RTC_REQUESTQ && !(msg->request == VRTC_VHOST_SET_VRING_ENABLE &&
+							     msg->payload.state.num))
+			stop_queue(e);
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	}
+	switch (msg->request) {
+	case VRTC_VHOST_SET_MEM_TABLE:
+	case VRTC_VHOST_RESET_OWNER:
+		stop_queue(e);
+		e->mem_ok = false;
+		break;
+	case VRTC_VHOST_SET_FEATURES:
+		stop_queue(e);
+		break;
+	case VRTC_VHOST_GET_QUEUE_NUM:
+		/* rte_vhost would answer 128, the most that it can manage. */
+		msg->payload.u64 = N_QUEUES;
+		msg->bytes = sizeof(msg->payload.u64);
+		return RTE_VHOST_MSG_RESULT_REPLY;
+	default:
+		break;
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+/* After success. A queue that the message made ready or unready is told by ring_state_changed(). */
+static void after_message(struct vrtc_endpoint *e, const struct vrtc_vhost_msg *msg)
+{
+	switch (msg->request) {
+	case VRTC_VHOST_SET_MEM_TABLE:
+		e->mem_ok = true;
+		start_queue(e);
+		break;
+	case VRTC_VHOST_GET_VRING_BASE:
+	case VRTC_VHOST_SET_VRING_ENABLE:
+	case VRTC_VHOST_SET_VRING_KICK:
+	case VRTC_VHOST_SET_VRING_CALL:
+	case VRTC_VHOST_RESET_OWNER:
+		break;
+	default:
+		start_queue(e);
+		break;
+	}
+}
+
+/* rte_vhost's callbacks. */
+
+static enum rte_vhost_msg_result pre_message(int vid, void *opaque)
+{
+	enum rte_vhost_msg_result result = RTE_VHOST_MSG_RESULT_ERR;
+	struct vrtc_endpoint *e;
+
+	pthread_mutex_lock(&backend.mutex);
+	e = find_by_vid(vid);
+	if (e)
+		result = before_message(e, opaque);
+	pthread_mutex_unlock(&backend.mutex);
+	return result;
+}
+
+static enum rte_vhost_msg_result post_message(int vid, void *opaque)
+{
+	struct vrtc_endpoint *e;
+
+	pthread_mutex_lock(&backend.mutex);
+	e = find_by_vid(vid);
+	if (e)
+		after_message(e, opaque);
+	pthread_mutex_unlock(&backend.mutex);
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static const struct rte_vhost_user_extern_ops message_ops = {
+	.pre_msg_handle = pre_message,
+	.post_msg_handle = post_message,
+};
+
+static int ring_state_changed(int vid, uint16_t index, int enable)
+{
+	struct vrtc_endpoint *e;
+
+	if (index != VIRTIO_RTC_REQUESTQ)
+		return 0;
+	pthread_mutex_lock(&backend.mutex);
+	e = find_by_vid(vid);
+	if (e) {
+		e->ready = enable;
+		if (enable)
+			start_queue(e);
+		else
+			stop_queue(e);
+	}
+	pthread_mutex_unlock(&backend.mutex);
+	return 0;
+}
+
+static struct vrtc_endpoint *find_by_path(const char *path)
+{
+	struct vrtc_endpoint *e = backend.endpoints;
+
+	while (e && strcmp(e->config.socket_path, path))
+		e = e->next;
+	return e;
+}
+
+static int connection_opened(int vid)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct vrtc_endpoint *e;
+	int rc = -1;
+
+	if (vid < 0 || vid >= VIDS_MAX || rte_vhost_get_ifname(vid, path, sizeof(path)))
+		return -1;
+	pthread_mutex_lock(&backend.mutex);
+	e = find_by_path(path);
+	if (e && e->vid >= 0) {
+		VRTC_LOG(WARNING, "%s: a second front-end was refused: %s serves one at a time",
+			e->config.name, path);
+	} else if (e && !e->closing) {
+		e->vid = vid;
+		e->mem_ok = false;
+		e->ready = false;
+		e->announced = false;
+		e->complaints = 0;
+		backend.by_vid[vid] = e;
+		e->session.vid = vid;
+		rc = rte_vhost_extern_callback_register(vid, &message_ops, NULL);
+		if (rc) {
+			backend.by_vid[vid] = NULL;
+			e->vid = -1;
+		} else {
+			VRTC_LOG(INFO, "%s: front-end connected", e->config.name);
+		}
+	}
+	pthread_mutex_unlock(&backend.mutex);
+	return rc;
+}
+
+static void forget_connection(struct vrtc_endpoint *e)
+{
+	stop_queue(e);
+	e->ready = false;
+	e->mem_ok = false;
+	backend.by_vid[e->vid] = NULL;
+	e->vid = -1;
+}
+
+static void connection_closed(int vid)
+{
+	struct vrtc_endpoint *e;
+
+	pthread_mutex_lock(&backend.mutex);
+	e = find_by_vid(vid);
+	if (e) {
+		forget_connection(e);
+		VRTC_LOG(INFO, "%s: front-end disconnected", e->config.name);
+	}
+	pthread_mutex_unlock(&backend.mutex);
+}
+
+/*
+ * Not new_device() and destroy_device(): they wait for every queue that a message ever named, and
+ * the driver may never set up the alarmq.
+ */
+static const struct rte_vhost_device_ops device_ops = {
+	.vring_state_changed = ring_state_changed,
+	.new_connection = connection_opened,
+	.destroy_connection = connection_closed,
+};
+
+int vrtc_backend_init(
+	struct vrtc_poller **poller, unsigned n_pollers, const struct vrtc_timesource *time)
+{
+	backend.place = calloc(n_pollers, sizeof(backend.place[0]));
+	if (!backend.place)
+		return -ENOMEM;
+	backend.attention_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (backend.attention_fd < 0)
+		return -errno;
+	backend.poller = poller;
+	backend.n_pollers = n_pollers;
+	backend.time = time;
+	return backend.attention_fd;
+}
+
+static void unlink_endpoint(struct vrtc_endpoint *e)
+{
+	struct vrtc_endpoint **link = &backend.endpoints;
+
+	while (*link != e)
+		link = &(*link)->next;
+	*link = e->next;
+}
+
+struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *config)
+{
+	struct vrtc_endpoint *e = aligned_alloc(RTE_CACHE_LINE_SIZE,
+		RTE_ALIGN_CEIL(sizeof(*e), (size_t)RTE_CACHE_LINE_SIZE));
+	const char *path = config->socket_path;
+
+	if (!e)
+		return NULL;
+	memset(e, 0, sizeof(*e));
+	e->config = *config;
+	e->vid = -1;
+	e->session.device = &e->config.device;
+	e->session.time = backend.time;
+	e->session.attention_fd = backend.attention_fd;
+
+	pthread_mutex_lock(&backend.mutex);
+	e->next = backend.endpoints;
+	backend.endpoints = e;
+	pthread_mutex_unlock(&backend.mutex);
+
+	errno = 0;
+	if (rte_vhost_driver_register(path, config->client ? RTE_VHOST_USER_CLIENT : 0))
+		goto not_registered;
+	if (rte_vhost_driver_set_features(path, DEVICE_FEATURES) ||
+		rte_vhost_driver_set_protocol_features(path, PROTOCOL_FEATURES) ||
+		rte_vhost_driver_callback_register(path, &device_ops) ||
+		rte_vhost_driver_start(path)) {
+		int err = errno;
+
+		rte_vhost_driver_unregister(path);
+		errno = err;
+		goto not_registered;
+	}
+	return e;
+
+not_registered:
+	pthread_mutex_lock(&backend.mutex);
+	unlink_endpoint(e);
+	pthread_mutex_unlock(&backend.mutex);
+	free(e);
+	if (!errno)
+		errno = EIO;
+	return NULL;
+}
+
+void vrtc_backend_close(struct vrtc_endpoint *e)
+{
+	pthread_mutex_lock(&backend.mutex);
+	e->closing = true;
+	/* rte_vhost_driver_unregister() unmaps the guest without calling connection_closed(). */
+	if (e->vid >= 0)
+		forget_connection(e);
+	pthread_mutex_unlock(&backend.mutex);
+
+	/* Without the mutex: it waits for callbacks that may be under way. */
+	(void)rte_vhost_driver_unregister(e->config.socket_path);
+
+	pthread_mutex_lock(&backend.mutex);
+	unlink_endpoint(e);
+	pthread_mutex_unlock(&backend.mutex);
+	free(e);
+}
+
+void vrtc_backend_report(void)
+{
+	eventfd_t ignored;
+
+	(void)eventfd_read(backend.attention_fd, &ignored);
+	pthread_mutex_lock(&backend.mutex);
+	for (struct vrtc_endpoint *e = backend.endpoints; e; e = e->next) {
+		/* Acquire: pairs with the release of the lcore that found the fault. */
+		if (atomic_exchange_explicit(&e->session.faulty, false, memory_order_acquire))
+			COMPLAIN(e, "requestq is broken: %s; not served until the driver resets it",
+				vrtc_vring_fault(&e->session.requestq));
+	}
+	pthread_mutex_unlock(&backend.mutex);
+}

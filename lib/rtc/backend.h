@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The vhost-user sockets: rte_vhost's callbacks, turned into sessions that start and stop. Control
+ * path only; nothing here is on the way of a request.
+ *
+ * Each endpoint is one socket with one device behind it, served by one connection at a time. Its
+ * requestq is stopped (unpublished, and the lcore waited for) before rte_vhost acts on any message
+ * that changes rings or memory, and started again when the message is done and rte_vhost says that
+ * the queue is ready (D2, D3).
+ *
+ * Threads: rte_vhost's callbacks come from its event thread, and in client mode from its reconnect
+ * thread; the functions below are for the main thread. A mutex orders them.
+ */
+#ifndef VRTC_BACKEND_H
+#define VRTC_BACKEND_H
+
+#include <stdbool.h>
+
+#include "device.h"
+#include "poller.h"
+#include "timesource.h"
+
+/* What a socket is to be. All of it outlives the endpoint. */
+struct vrtc_endpoint_config {
+	const char *name;	 /* for log lines */
+	const char *socket_path; /* fits struct sockaddr_un */
+	bool client;		 /* we connect, and connect again, instead of listening */
+	struct vrtc_device device;
+};
+
+struct vrtc_endpoint;
+
+/*
+ * Once, after rte_eal_init().
+ *
+ * @param poller  n_pollers >= 1 request lcores; the array and the pollers outlive the back-end
+ * @param time    outlives the back-end
+ * @return        an eventfd that becomes readable when vrtc_backend_report() has something to log;
+ *                -errno
+ */
+int vrtc_backend_init(
+	struct vrtc_poller **poller, unsigned n_pollers, const struct vrtc_timesource *time);
+
+/*
+ * Listens on a socket, or begins to connect to it. A stale socket file has to be gone.
+ *
+ * @return  NULL: rte_vhost refused; errno holds the most likely reason
+ */
+struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *config);
+
+/* Ends the endpoint's connection, closes and removes its socket. */
+void vrtc_backend_close(struct vrtc_endpoint *endpoint);
+
+/*
+ * DPDK before 23.11 does not notice a new listening socket before its event thread's poll() times
+ * out, which takes up to a second. To be called after vrtc_backend_open(), and once more some 20 ms
+ * later; does nothing where DPDK needs no help.
+ */
+void vrtc_backend_nudge_events(void);
+
+/* Logs what the lcores found and could not log themselves: one line for each broken ring. */
+void vrtc_backend_report(void);
+
+#endif

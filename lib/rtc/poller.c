@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Going to sleep without missing a request (VRTC_IDLE_INTERRUPT):
+ *
+ *	1. ask every driver for a notification (avail_event or used flags), full barrier
+ *	2. look at every ring once more; if there is something, serve it and do not sleep
+ *	3. sleep in epoll_wait() on all kick eventfds and on the poller's own eventfd
+ *
+ * A driver that makes a request available after 2 has seen 1 and kicks; the eventfds are registered
+ * edge-triggered, so a kick between 2 and 3 ends the sleep at once, and nothing has to be read from
+ * a descriptor that belongs to the front-end. A change of the list or a stop writes to the poller's
+ * own eventfd. While it sleeps the lcore is offline for rte_rcu_qsbr: the control threads do not
+ * wait for it.
+ */
+#include "poller.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+#include <rte_malloc.h>
+#include <rte_pause.h>
+#include <rte_rcu_qsbr.h>
+
+/* Empty turns before the idle policy sets in: a driver that asks again at once finds us polling. */
+#define IDLE_AFTER_TURNS 2048
+/* The longest run of pause instructions between two looks: 1 to 3 us, depending on the CPU. */
+#define PAUSES_MAX 64
+/* A front-end that gave no kick eventfd wants to be polled: how often, when all else sleeps. */
+#define POLLED_SLEEP_MS 1
+
+struct session_list {
+	unsigned n;
+	bool polled; /* some session has no kick eventfd */
+	struct vrtc_session *session[];
+};
+
+struct vrtc_poller {
+	/* Read by the lcore at each turn, written by the control threads now and then. */
+	_Atomic(struct session_list *) list;
+	atomic_bool stop;
+	struct rte_rcu_qsbr *qsbr;
+	enum vrtc_idle idle;
+	int epoll_fd;
+	int wake_fd;
+
+	unsigned lcore_id;
+	int node;
+	atomic_uint load;
+} __rte_cache_aligned;
+
+/* The one reader of a poller's qsbr: its lcore. */
+#define QSBR_THREAD 0
+
+static struct session_list *list_new(unsigned n)
+{
+	struct session_list *list = calloc(1, sizeof(*list) + n * sizeof(list->session[0]));
+
+	if (list)
+		list->n = n;
+	return list;
+}
+
+struct vrtc_poller *vrtc_poller_new(unsigned lcore_id, int node, enum vrtc_idle idle)
+{
+	struct epoll_event wake = {.events = EPOLLIN};
+	struct vrtc_poller *p;
+	size_t qsbr_bytes = rte_rcu_qsbr_get_memsize(1);
+	struct session_list *list;
+
+	p = rte_zmalloc_socket("vrtc_poller", sizeof(*p), RTE_CACHE_LINE_SIZE, node);
+	if (!p) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	p->lcore_id = lcore_id;
+	p->node = node;
+	p->idle = idle;
+	p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	p->qsbr = rte_zmalloc_socket("vrtc_qsbr", qsbr_bytes, RTE_CACHE_LINE_SIZE, node);
+	list = list_new(0);
+	atomic_init(&p->list, list);
+	if (p->epoll_fd < 0 || p->wake_fd < 0 ||
+		epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, p->wake_fd, &wake)) {
+		int err = errno;
+
+		vrtc_poller_free(p);
+		errno = err;
+		return NULL;
+	}
+	if (!list || !p->qsbr || rte_rcu_qsbr_init(p->qsbr, 1) ||
+		rte_rcu_qsbr_thread_register(p->qsbr, QSBR_THREAD)) {
+		vrtc_poller_free(p);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return p;
+}
+
+void vrtc_poller_free(struct vrtc_poller *p)
+{
+	if (!p)
+		return;
+	if (p->wake_fd >= 0)
+		close(p->wake_fd);
+	if (p->epoll_fd >= 0)
+		close(p->epoll_fd);
+	free(atomic_load(&p->list));
+	rte_free(p->qsbr);
+	rte_free(p);
+}
+
+static void wake(struct vrtc_poller *p)
+{
+	(void)eventfd_write(p->wake_fd, 1);
+}
+
+/* Publishes a new list, and frees the old one when the lcore no longer reads it. */
+static void replace_list(struct vrtc_poller *p, struct session_list *list)
+{
+	struct session_list *old;
+
+	for (unsigned i = 0; i < list->n; i++)
+		list->polled |= list->session[i]->kickfd < 0;
+
+	/* Release: whoever loads the list (acquire, in the loop) sees its sessions complete. */
+	old = atomic_exchange_explicit(&p->list, list, memory_order_acq_rel);
+	atomic_store_explicit(&p->load, list->n, memory_order_relaxed);
+	wake(p);
+	rte_rcu_qsbr_synchronize(p->qsbr, RTE_QSBR_THRID_INVALID);
+	free(old);
+}
+
+int vrtc_poller_add(struct vrtc_poller *p, struct vrtc_session *s)
+{
+	struct session_list *now = atomic_load_explicit(&p->list, memory_order_relaxed);
+	struct session_list *list = list_new(now->n + 1);
+
+	if (!list)
+		return -ENOMEM;
+	if (p->idle == VRTC_IDLE_INTERRUPT && s->kickfd >= 0) {
+		struct epoll_event kick = {.events = EPOLLIN | EPOLLET};
+
+		if (epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, s->kickfd, &kick)) {
+			int err = errno;
+
+			free(list);
+			return -err;
+		}
+	}
+	vrtc_vring_kick_disable(&s->requestq);
+	memcpy(list->session, now->session, now->n * sizeof(now->session[0]));
+	list->session[now->n] = s;
+	replace_list(p, list);
+	return 0;
+}
+
+void vrtc_poller_remove(struct vrtc_poller *p, struct vrtc_session *s)
+{
+	struct session_list *now = atomic_load_explicit(&p->list, memory_order_relaxed);
+	struct session_list *list = list_new(now->n - 1);
+	unsigned n = 0;
+
+	/* The queue has to stop before memory goes, whatever happens: wait until there is some. */
+	while (!list) {
+		usleep(1000);
+		list = list_new(now->n - 1);
+	}
+	for (unsigned i = 0; i < now->n; i++) {
+		if (now->session[i] != s && n < list->n)
+			list->session[n++] = now->session[i];
+	}
+	if (p->idle == VRTC_IDLE_INTERRUPT && s->kickfd >= 0)
+		(void)epoll_ctl(p->epoll_fd, EPOLL_CTL_DEL, s->kickfd, NULL);
+	replace_list(p, list);
+}
+
+unsigned vrtc_poller_lcore(const struct vrtc_poller *p)
+{
+	return p->lcore_id;
+}
+
+int vrtc_poller_node(const struct vrtc_poller *p)
+{
+	return p->node;
+}
+
+unsigned vrtc_poller_load(const struct vrtc_poller *p)
+{
+	return atomic_load_explicit(&p->load, memory_order_relaxed);
+}
+
+static unsigned poll_all(const struct session_list *list)
+{
+	unsigned served = 0;
+
+	for (unsigned i = 0; i < list->n; i++)
+		served += vrtc_session_poll(list->session[i]);
+	return served;
+}
+
+/* See the head of this file. Called and left between two quiescent states. */
+static void sleep_until_kicked(struct vrtc_poller *p, const struct session_list *list)
+{
+	struct epoll_event events[8];
+	bool work = false;
+	int timeout_ms = list->polled ? POLLED_SLEEP_MS : -1;
+
+	for (unsigned i = 0; i < list->n; i++)
+		work |= vrtc_vring_kick_enable(&list->session[i]->requestq);
+	/* A list that was replaced meanwhile is polled before sleep, too: its sessions are new. */
+	if (!work && atomic_load_explicit(&p->list, memory_order_acquire) == list) {
+		rte_rcu_qsbr_thread_offline(p->qsbr, QSBR_THREAD);
+		if (epoll_wait(p->epoll_fd, events, RTE_DIM(events), timeout_ms) > 0) {
+			eventfd_t ignored;
+
+			(void)eventfd_read(p->wake_fd, &ignored);
+		}
+		rte_rcu_qsbr_thread_online(p->qsbr, QSBR_THREAD);
+		list = atomic_load_explicit(&p->list, memory_order_acquire);
+	}
+	for (unsigned i = 0; i < list->n; i++)
+		vrtc_vring_kick_disable(&list->session[i]->requestq);
+}
+
+int vrtc_poller_run(void *poller)
+{
+	struct vrtc_poller *p = poller;
+	unsigned empty_turns = 0;
+	unsigned pauses = 1;
+
+	rte_rcu_qsbr_thread_online(p->qsbr, QSBR_THREAD);
+	while (!atomic_load_explicit(&p->stop, memory_order_relaxed)) {
+		/* Acquire: pairs with the release in replace_list(). */
+		struct session_list *list =
+			atomic_load_explicit(&p->list, memory_order_acquire);
+
+		if (poll_all(list) > 0) {
+			empty_turns = 0;
+			pauses = 1;
+		} else if (p->idle != VRTC_IDLE_BUSY && ++empty_turns > IDLE_AFTER_TURNS) {
+			if (p->idle == VRTC_IDLE_INTERRUPT) {
+				sleep_until_kicked(p, list);
+				empty_turns = 0;
+			} else {
+				for (unsigned i = 0; i < pauses; i++)
+					rte_pause();
+				pauses = RTE_MIN(2 * pauses, (unsigned)PAUSES_MAX);
+			}
+		}
+		rte_rcu_qsbr_quiescent(p->qsbr, QSBR_THREAD);
+	}
+	rte_rcu_qsbr_thread_offline(p->qsbr, QSBR_THREAD);
+	return 0;
+}
+
+void vrtc_poller_stop(struct vrtc_poller *p)
+{
+	atomic_store_explicit(&p->stop, true, memory_order_relaxed);
+	wake(p);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One connection of a front-end: its guest's memory, its requestq and the device behind it.
+ *
+ * Two parties touch a session, never at the same time: the control threads (rte_vhost's, main)
+ * while its requestq is stopped, and the lcore that polls it while it runs. backend.c starts and
+ * stops; poller.c polls.
+ *
+ * Trust boundary: all that lies in guest memory, and all that rte_vhost passes on from the
+ * front-end (ring addresses, sizes, descriptors), is hostile. It is checked here when the queue
+ * starts and by vring.c at each access.
+ *
+ * The alarmq is not served: VIRTIO_RTC_F_ALARM is not offered, so it does not exist for the driver.
+ */
+#ifndef VRTC_SESSION_H
+#define VRTC_SESSION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "device.h"
+#include "guestmem.h"
+#include "timesource.h"
+#include "vring.h"
+
+struct vrtc_session {
+	/* Of the polling lcore, while the queue runs. */
+	struct vrtc_vring requestq;
+	const struct vrtc_device *device;
+	const struct vrtc_timesource *time;
+	int callfd;	  /* rte_vhost's; valid while the queue runs; < 0: the driver polls */
+	bool fault_told;  /* the control thread was told that the ring is broken */
+	int attention_fd; /* eventfd that wakes the control thread */
+	atomic_bool faulty;
+
+	/* Of the control threads. */
+	int kickfd;
+	int vid;
+	struct vrtc_guestmem mem;
+};
+
+/*
+ * Serves what the driver made available, a bounded number of requests (VRTC_SESSION_BUDGET), and
+ * signals the driver at most once. Without a lock, an allocation, a log line, or a system call but
+ * the write to the call eventfd (and, once, to the attention eventfd).
+ *
+ * @return  how many requests were served
+ */
+unsigned vrtc_session_poll(struct vrtc_session *s);
+
+#define VRTC_SESSION_BUDGET 64
+
+/* The ring of a queue as rte_vhost hands it out; addresses are ours, and not yet checked. */
+struct vrtc_session_ring {
+	void *g_desc;
+	void *g_avail;
+	void *g_used;
+	uint32_t size;
+	uint16_t base;
+	int kickfd;
+	int callfd;
+	uint64_t features; /* negotiated */
+};
+
+/*
+ * Starts the requestq. s->mem must be filled.
+ *
+ * @param why  set on error: a sentence for the log
+ * @return     0, or -EINVAL: the rings lie outside of the guest's memory, or are malformed
+ */
+int vrtc_session_start(
+	struct vrtc_session *s, const struct vrtc_session_ring *ring, const char **why);
+
+/*
+ * Signals the driver, wanted or not: once when a queue starts, since a predecessor may have died
+ * between showing the driver its last answers and signalling them.
+ */
+void vrtc_session_signal(struct vrtc_session *s);
+
+/* NUMA node of the page that holds the ring, or -1: unknown. After vrtc_session_start(). */
+int vrtc_session_node(const struct vrtc_session *s);
+
+#endif
