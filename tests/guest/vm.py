@@ -1,0 +1,457 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the guest tests are made of: the back-end, QEMU with its guest, and the host's clocks.
+
+Every wait here has an end, and every process started here is ended by its own pid. QEMU's serial
+line and its monitor are socket pairs that it inherits, so there is no path to wait for and nothing
+left behind.
+"""
+
+import ctypes
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+LEAP_SECONDS = "/usr/share/zoneinfo/leap-seconds.list"
+NS = 1_000_000_000
+# A boot takes 3 s under TCG on an idle machine; a busy CI machine may be far slower.
+BOOT_S = 120
+STEP_S = 60
+EXIT_UNAVAILABLE = 75  # as in cache.sh
+# The host's clock and the guest's reading are taken by different CPUs of the host, and the device
+# may model its clocks: what two correct readings may be apart although one came first.
+SLACK_NS = 20_000
+
+
+class Failure(Exception):
+    """The case failed; the text says why."""
+
+
+class Skip(Exception):
+    """The case cannot be run here; the text says why."""
+
+
+def check(condition, why):
+    if not condition:
+        raise Failure(why)
+
+
+# --- The host's clocks ---------------------------------------------------------------------------
+
+UTC, TAI, MONOTONIC, UTC_SMEARED, UTC_MAYBE_SMEARED = range(5)
+
+
+class LeapTable:
+    """TAI - UTC, from the table in tzdata: the kernel's own offset is 0 without an NTP daemon."""
+
+    NTP_TO_UNIX = 2_208_988_800
+
+    def __init__(self, path=LEAP_SECONDS):
+        self.steps = []
+        try:
+            with open(path, encoding="ascii") as table:
+                for line in table:
+                    fields = line.split("#")[0].split()
+                    if len(fields) >= 2:
+                        self.steps.append((int(fields[0]) - self.NTP_TO_UNIX, int(fields[1])))
+        except OSError as error:
+            raise Skip(f"{path}: {error.strerror} (package tzdata)") from error
+
+    def offset_s(self, utc_s):
+        return [offset for begin, offset in self.steps if begin <= utc_s][-1]
+
+    def is_near(self, utc_s):
+        """Is a leap second less than a day away, so that smeared clocks differ from UTC?"""
+        return any(abs(begin - utc_s) < 86400 for begin, _ in self.steps[1:])
+
+
+def host_clocks():
+    """What each type of clock should read now, in ns."""
+    utc_ns = time.clock_gettime_ns(time.CLOCK_REALTIME)
+    boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return {"utc": utc_ns, "boot": boot_ns}
+
+
+def expected_ns(clock_type, clocks):
+    """The host's idea of a clock of that type at the moment of `clocks`."""
+    if clock_type == MONOTONIC:
+        return clocks["boot"]
+    if clock_type == TAI:
+        return clocks["utc"] + LeapTable().offset_s(clocks["utc"] // NS) * NS
+    return clocks["utc"]
+
+
+def check_between(what, clock_type, first_ns, last_ns, before, after):
+    """Both readings were taken between the host's `before` and its `after`."""
+    slack_ns = SLACK_NS
+    if clock_type in (UTC_SMEARED, UTC_MAYBE_SMEARED) and LeapTable().is_near(before["utc"] // NS):
+        slack_ns += NS
+    low_ns = expected_ns(clock_type, before)
+    high_ns = expected_ns(clock_type, after)
+    check(first_ns >= low_ns - slack_ns,
+          f"{what}: {first_ns} ns is {low_ns - first_ns} ns before the host's clock at the request")
+    check(last_ns <= high_ns + slack_ns,
+          f"{what}: {last_ns} ns is {last_ns - high_ns} ns after the host's clock at the answer")
+
+
+# --- Processes -----------------------------------------------------------------------------------
+
+def die_with_parent():
+    """For a child, before exec: a killed test run leaves nothing behind."""
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Process:
+    """One child, its output in a log file."""
+
+    def __init__(self, name, argv, log_dir, pass_fds=(), env=None):
+        self.name = name
+        self.log_path = os.path.join(log_dir, name + ".log")
+        with open(self.log_path, "a", encoding="utf-8") as log:
+            log.write("$ " + " ".join(argv) + "\n")
+            log.flush()
+            self.child = subprocess.Popen(  # pylint: disable=consider-using-with
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=pass_fds,
+                preexec_fn=die_with_parent, env=env)
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def status(self):
+        """None while it runs; then its exit status, or minus the signal."""
+        return self.child.poll()
+
+    def check_alive(self):
+        check(self.status() is None, f"{self.name} has ended, status {self.status()}")
+
+    def wait(self, seconds):
+        try:
+            return self.child.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise Failure(f"{self.name} has not ended after {seconds} s") from error
+
+    def kill(self):
+        """As a crash would: it gets no chance to tidy up."""
+        if self.status() is None:
+            self.child.kill()
+        self.child.wait(10)
+
+    def end(self):
+        if self.status() is None:
+            self.child.terminate()
+            try:
+                self.child.wait(5)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+class Daemon(Process):
+    """The back-end, with one device or several: one socket each."""
+
+    def __init__(self, name, log_dir, devices=1, idle="interrupt", binary=None):
+        self.sockets = [os.path.join(log_dir, f"{name}-{i}.sock") for i in range(devices)]
+        binary = binary or find_daemon()
+        argv = [binary, "--idle", idle]
+        if devices == 1:
+            argv += ["--socket-path", self.sockets[0]]
+        else:
+            config = os.path.join(log_dir, name + ".ini")
+            with open(config, "w", encoding="utf-8") as ini:
+                for i, path in enumerate(self.sockets):
+                    ini.write(f"[device guest{i}]\nsocket = {path}\n\n")
+            argv += ["--config", config]
+        super().__init__(name, argv, log_dir)
+        deadline = time.monotonic() + 20
+        while not all(os.path.exists(path) for path in self.sockets):
+            self.check_alive()
+            check(time.monotonic() < deadline, f"{name} has made no socket after 20 s")
+            time.sleep(0.01)
+
+    def stop(self):
+        """The orderly end: SIGTERM, status 0."""
+        self.check_alive()
+        self.child.terminate()
+        status = self.wait(10)
+        check(status == 0, f"{self.name} ended with status {status} after SIGTERM")
+
+
+def find_daemon():
+    binary = os.environ.get("DPDK_RTC") or os.path.join(HERE, "../../build/app/dpdk-rtc")
+    if not os.access(binary, os.X_OK):
+        raise Skip(f"no back-end: {os.path.normpath(binary)} is not there (build it, or set DPDK_RTC)")
+    return os.path.realpath(binary)
+
+
+_provided = {}
+
+
+def provide(script):
+    """What fetch-qemu or build-guest prints; asked once a run."""
+    if script not in _provided:
+        made = subprocess.run([os.path.join(HERE, script)], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=1800, check=False)
+        _provided[script] = made
+    made = _provided[script]
+    why = made.stderr.strip().splitlines()[-1] if made.stderr.strip() else "no reason given"
+    if made.returncode == EXIT_UNAVAILABLE:
+        raise Skip(why)
+    check(made.returncode == 0, f"{script} failed: {made.stderr.strip()}")
+    return made.stdout.strip().splitlines()[-1]
+
+
+# --- QEMU and its guest --------------------------------------------------------------------------
+
+class Qmp:
+    """QEMU's monitor."""
+
+    def __init__(self, sock, process):
+        self.sock = sock
+        self.process = process
+        self.buffer = b""
+        self.events = []
+        self._message(STEP_S)  # the greeting
+        self.execute("qmp_capabilities")
+
+    def _message(self, seconds):
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self.buffer:
+            left = deadline - time.monotonic()
+            check(left > 0, f"QEMU's monitor was silent for {seconds} s")
+            if select.select([self.sock], [], [], left)[0]:
+                data = self.sock.recv(65536)
+                if not data:
+                    raise Failure(f"QEMU has closed its monitor; {last_line(self.process.log())}")
+                self.buffer += data
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return json.loads(line)
+
+    def execute(self, command, **arguments):
+        request = {"execute": command, "arguments": arguments}
+        self.sock.sendall(json.dumps(request).encode() + b"\n")
+        while True:
+            message = self._message(STEP_S)
+            if "event" in message:
+                self.events.append(message)
+            elif "error" in message:
+                raise Failure(f"QEMU refuses {command}: {message['error']['desc']}")
+            else:
+                return message["return"]
+
+    def wait_event(self, name, seconds=STEP_S, device=None):
+        """Waits for an event that came since the last one of that name was asked for."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for i, event in enumerate(self.events):
+                if event["event"] == name and device in (None, event["data"].get("device")):
+                    del self.events[: i + 1]
+                    return event
+            left = deadline - time.monotonic()
+            check(left > 0, f"QEMU sent no {name} in {seconds} s")
+            message = self._message(left)
+            if "event" in message:
+                self.events.append(message)
+
+
+def last_line(text):
+    lines = [line for line in text.strip().splitlines() if not line.startswith("$ ")]
+    return lines[-1] if lines else "it has said nothing"
+
+
+class Answer(dict):
+    """The facts one step reported, with the host's clocks around it.
+
+    Keys that come more than once (`kmsg`) are in `every`.
+    """
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+        self.every = []
+        self.before = self.after = None
+
+    def __missing__(self, key):
+        raise Failure(f"the guest reported no {key} at {self.step}")
+
+    def integer(self, key):
+        return int(self[key])
+
+
+class Guest:
+    """A QEMU with our guest. Give it QEMU's arguments for the device, then drive it by steps."""
+
+    CMDLINE = "console=ttyS0 panic=-1 initcall_blacklist=cmos_init"
+    Q35 = ["-M", "q35,memory-backend=mem"]
+
+    def __init__(self, name, log_dir, device_args, plan="load,host", machine=None, reboots=False,
+                 serial_device=None):
+        self.name = name
+        self.facts_path = os.path.join(log_dir, name + "-facts.log")
+        self.console_path = os.path.join(log_dir, name + "-console.log")
+        self.buffer = b""
+        self.step_now = None
+        self.boot = None
+        qemu = provide("fetch-qemu")
+        image = provide("build-guest")
+        line, line_qemu = socket.socketpair()
+        monitor, monitor_qemu = socket.socketpair()
+        argv = [
+            qemu, "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg",
+            *(machine or self.Q35), "-m", "256M",
+            "-object", "memory-backend-memfd,id=mem,size=256M,share=on",
+            "-kernel", os.path.join(image, "vmlinuz"), "-initrd", os.path.join(image, "initrd.img"),
+            # cmos_init: without the PC's own clock chip, the device's is /dev/rtc0.
+            "-append", f"{self.CMDLINE} plan={plan}",
+            "-chardev", f"file,id=console,path={self.console_path}", "-serial", "chardev:console",
+            "-chardev", f"socket,id=line,fd={line_qemu.fileno()}",
+            *(serial_device or ["-serial", "chardev:line"]),
+            "-chardev", f"socket,id=monitor,fd={monitor_qemu.fileno()}",
+            "-mon", "chardev=monitor,mode=control",
+            *([] if reboots else ["-no-reboot"]), *device_args,
+        ]
+        self.line = line
+        with line_qemu, monitor_qemu:
+            self.process = Process(name + "-qemu", argv, log_dir,
+                                   pass_fds=(line_qemu.fileno(), monitor_qemu.fileno()))
+        try:
+            self.qmp = Qmp(monitor, self.process)
+        except BaseException:
+            self.process.kill()
+            raise
+
+    # The line, fact by fact.
+
+    def _fact(self, seconds):
+        """The next `key=value`, and the host's clocks at its arrival."""
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self.buffer:
+            left = deadline - time.monotonic()
+            doing = self.step_now or "the boot"
+            if left <= 0 or not select.select([self.line], [], [], left)[0]:
+                self.process.check_alive()
+                raise Failure(f"{self.name}: nothing from the guest in {seconds} s at {doing}")
+            data = self.line.recv(65536)
+            if not data:
+                raise Failure(f"{self.name}: QEMU ended at {doing}; {last_line(self.process.log())}")
+            self.buffer += data
+        clocks = host_clocks()
+        raw, self.buffer = self.buffer.split(b"\n", 1)
+        text = raw.decode("utf-8", "replace").strip("\r\0")
+        with open(self.facts_path, "a", encoding="utf-8") as log:
+            log.write(text + "\n")
+        key, _, value = text.partition("=")
+        return key, value, clocks
+
+    def _send(self, text):
+        self.line.sendall(text.encode() + b"\n")
+
+    def wait_ready(self, seconds=BOOT_S):
+        """Until the guest's plan comes to `host`; returns what it reported on the way."""
+        answer = Answer("the boot")
+        self.step_now = None
+        while True:
+            key, value, _ = self._fact(seconds)
+            if key == "ready":
+                return answer
+            if key == "failed":
+                raise Failure(f"{self.name}: {value}")
+            if key == "boot":
+                self.boot = int(value)
+            answer[key] = value
+            answer.every.append((key, value))
+
+    def start(self, step, seconds=STEP_S):
+        """Sends a step with a barrier and lets it begin; `finish` takes its facts."""
+        answer = Answer(step)
+        self.step_now = step
+        self._send(step)
+        while True:
+            key, value, _ = self._fact(seconds)
+            if key == "failed":
+                raise Failure(f"{self.name}: {value}")
+            if key == "begin":
+                answer.before = host_clocks()
+                self._send("go")
+                return answer
+
+    def finish(self, answer, seconds=STEP_S):
+        while True:
+            key, value, clocks = self._fact(seconds)
+            if key == "begin":
+                answer.before = host_clocks()
+                self._send("go")
+            elif key == "failed":
+                raise Failure(f"{self.name}: {value}")
+            elif key == "done":
+                return answer
+            else:
+                if answer.after is None:
+                    answer.after = clocks
+                answer[key] = value
+                answer.every.append((key, value))
+
+    def step(self, step, seconds=STEP_S):
+        answer = Answer(step)
+        self.step_now = step
+        self._send(step)
+        return self.finish(answer, seconds)
+
+    # Steps that several cases need.
+
+    def clock_types(self):
+        """{index of /dev/ptpN: (type, variant)} by the names the kernel gave."""
+        types = {}
+        for key, value in self.step("probe").items():
+            clock = re.fullmatch(r"Virtio PTP type (\d+)/variant (\d+)", value)
+            if clock and key.endswith(".name"):
+                types[int(key[3:-5])] = (int(clock[1]), int(clock[2]))
+        return types
+
+    def check_reading(self, index, clock_type):
+        """One reading lies between the host's; returns it, and how long the host's interval was."""
+        answer = self.step(f"read:{index}")
+        reading_ns = answer.integer(f"ptp{index}.ns")
+        check_between(f"{self.name}, /dev/ptp{index}", clock_type, reading_ns, reading_ns,
+                      answer.before, answer.after)
+        return reading_ns, answer.after["boot"] - answer.before["boot"]
+
+    def check_all_readings(self, count):
+        """Every clock reads right, and there are `count`; returns their types."""
+        types = self.clock_types()
+        check(len(types) == count, f"{self.name}: {len(types)} clocks in the guest, not {count}")
+        for index, (clock_type, _) in types.items():
+            self.check_reading(index, clock_type)
+        return types
+
+    def check_kernel(self):
+        """The guest's kernel found nothing to warn of."""
+        for key, value in self.step("kmsg").every:
+            check(key != "kmsg" or not re.search(r"WARNING:|BUG:|fail(?!ed: signature)|timed? ?out",
+                                                 value), f"{self.name}: its kernel says: {value}")
+
+    def check_hangs_alone(self):
+        """QEMU lives and the guest's kernel runs on, whatever became of its device."""
+        self.process.check_alive()
+        check(self.qmp.execute("query-status")["status"] == "running", f"{self.name} is not running")
+        self.step("ping")
+
+    def power_off(self):
+        """The orderly end: the guest switches itself off, and QEMU ends with status 0."""
+        self._send("poweroff")
+        status = self.process.wait(STEP_S)
+        check(status == 0, f"{self.name}: QEMU ended with status {status}: "
+                           f"{last_line(self.process.log())}")
+
+    def kill(self):
+        self.process.kill()
+        self.line.close()
+
+    def end(self):
+        self.process.end()
+        self.line.close()
