@@ -25,7 +25,7 @@ enum vrtc_timebase {
 	VRTC_TIMEBASE_NONE,      /* of a clock that does not exist */
 	VRTC_TIMEBASE_TAI,       /* ns since 1970-01-01 00:00 TAI (D5) */
 	VRTC_TIMEBASE_MONOTONIC, /* ns of the host's CLOCK_BOOTTIME (D6) */
-	VRTC_TIMEBASE_REALTIME,  /* ns of the host's CLOCK_REALTIME, smeared or not as the host does */
+	VRTC_TIMEBASE_REALTIME,  /* ns of the host's CLOCK_REALTIME: smeared as the host is */
 };
 
 /* The host time that the clock's reading needs; VRTC_TIMEBASE_NONE for an unknown type or variant. */

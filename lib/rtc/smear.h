@@ -42,8 +42,8 @@ bool vrtc_smear_known(uint8_t smear);
  * Returns VRTC_LEAP_OK; VRTC_LEAP_UNKNOWN before the table's first entry or with an empty table;
  * VRTC_LEAP_NO_CURVE if the variant is not known. *smeared_ns is unchanged unless VRTC_LEAP_OK.
  */
-enum vrtc_leap_result vrtc_smear_from_tai(uint8_t smear, const struct vrtc_leap_table *table,
-	int64_t tai_ns, int64_t *smeared_ns);
+enum vrtc_leap_result vrtc_smear_from_tai(
+	uint8_t smear, const struct vrtc_leap_table *table, int64_t tai_ns, int64_t *smeared_ns);
 
 /*
  * The first TAI nanosecond at which the smeared clock shows smeared_ns (any value) or more: when an
@@ -52,7 +52,7 @@ enum vrtc_leap_result vrtc_smear_from_tai(uint8_t smear, const struct vrtc_leap_
  * Returns as above, and VRTC_LEAP_OVERFLOW if the instant is beyond an int64_t (the last seconds
  * before 2262-04-11 23:47:16). *tai_ns is unchanged unless VRTC_LEAP_OK.
  */
-enum vrtc_leap_result vrtc_smear_to_tai(uint8_t smear, const struct vrtc_leap_table *table,
-	int64_t smeared_ns, int64_t *tai_ns);
+enum vrtc_leap_result vrtc_smear_to_tai(
+	uint8_t smear, const struct vrtc_leap_table *table, int64_t smeared_ns, int64_t *tai_ns);
 
 #endif

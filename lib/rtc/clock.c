@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "clock.h"
+#include "smear.h"
+#include "wire.h"
+
+static const struct {
+	const char *name;
+	struct vrtc_clock clock;
+} names[] = {
+	{"utc", {VIRTIO_RTC_CLOCK_UTC, VIRTIO_RTC_SMEAR_UNSPECIFIED}},
+	{"tai", {VIRTIO_RTC_CLOCK_TAI, VIRTIO_RTC_SMEAR_UNSPECIFIED}},
+	{"monotonic", {VIRTIO_RTC_CLOCK_MONOTONIC, VIRTIO_RTC_SMEAR_UNSPECIFIED}},
+	{"utc-smeared:noon-linear", {VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_NOON_LINEAR}},
+	{"utc-smeared:utc-sls", {VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_UTC_SLS}},
+	{"utc-maybe-smeared", {VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED, VIRTIO_RTC_SMEAR_UNSPECIFIED}},
+	/* Short forms last: a clock is called by the first name that fits. */
+	{"utc-smeared", {VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_NOON_LINEAR}},
+};
+
+#define N_NAMES (sizeof(names) / sizeof(names[0]))
+
+enum vrtc_timebase vrtc_clock_timebase(const struct vrtc_clock *clock)
+{
+	switch (clock->type) {
+	case VIRTIO_RTC_CLOCK_UTC:
+	case VIRTIO_RTC_CLOCK_TAI:
+		return VRTC_TIMEBASE_TAI;
+	case VIRTIO_RTC_CLOCK_UTC_SMEARED:
+		return vrtc_smear_known(clock->smear) ? VRTC_TIMEBASE_TAI : VRTC_TIMEBASE_NONE;
+	case VIRTIO_RTC_CLOCK_MONOTONIC:
+		return VRTC_TIMEBASE_MONOTONIC;
+	case VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED:
+		return VRTC_TIMEBASE_REALTIME;
+	default:
+		return VRTC_TIMEBASE_NONE;
+	}
+}
+
+bool vrtc_clock_read(const struct vrtc_clock *clock, const struct vrtc_leap_table *table,
+	int64_t timebase_ns, uint64_t *reading_ns)
+{
+	int64_t clock_ns = timebase_ns;
+
+	switch (clock->type) {
+	case VIRTIO_RTC_CLOCK_TAI:
+	case VIRTIO_RTC_CLOCK_MONOTONIC:
+	case VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED:
+		break;
+	case VIRTIO_RTC_CLOCK_UTC:
+		if (vrtc_leap_utc_from_tai(table, timebase_ns, &clock_ns) != VRTC_LEAP_OK)
+			return false;
+		break;
+	case VIRTIO_RTC_CLOCK_UTC_SMEARED:
+		if (vrtc_smear_from_tai(clock->smear, table, timebase_ns, &clock_ns) !=
+			VRTC_LEAP_OK)
+			return false;
+		break;
+	default:
+		return false;
+	}
+	if (clock_ns < 0)
+		return false;
+	*reading_ns = (uint64_t)clock_ns;
+	return true;
+}
+
+int vrtc_clock_parse(const char *name, struct vrtc_clock *clock)
+{
+	for (size_t i = 0; i < N_NAMES; i++) {
+		if (strcmp(name, names[i].name) == 0) {
+			*clock = names[i].clock;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *vrtc_clock_name(const struct vrtc_clock *clock)
+{
+	for (size_t i = 0; i < N_NAMES; i++) {
+		if (clock->type == names[i].clock.type && clock->smear == names[i].clock.smear)
+			return names[i].name;
+	}
+	return "unknown";
+}
+
+const char *vrtc_clock_accepted(void)
+{
+	return "utc, tai, monotonic, utc-smeared[:noon-linear|:utc-sls], utc-maybe-smeared";
+}
