@@ -208,6 +208,18 @@ def provide(script):
 
 # --- QEMU and its guest --------------------------------------------------------------------------
 
+def receive(sock, process, doing):
+    """What a socket of QEMU has for us; if QEMU ended instead, its last words are the reason."""
+    try:
+        data = sock.recv(65536)
+    except OSError:
+        data = b""
+    if not data:
+        raise Failure(f"{process.name} ended, status {process.wait(10)}, at {doing}: "
+                      f"{last_line(process.log())}")
+    return data
+
+
 class Qmp:
     """QEMU's monitor."""
 
@@ -225,10 +237,7 @@ class Qmp:
             left = deadline - time.monotonic()
             check(left > 0, f"QEMU's monitor was silent for {seconds} s")
             if select.select([self.sock], [], [], left)[0]:
-                data = self.sock.recv(65536)
-                if not data:
-                    raise Failure(f"QEMU has closed its monitor; {last_line(self.process.log())}")
-                self.buffer += data
+                self.buffer += receive(self.sock, self.process, "a message on its monitor")
         line, self.buffer = self.buffer.split(b"\n", 1)
         return json.loads(line)
 
@@ -312,7 +321,7 @@ class Guest:
             "-chardev", f"socket,id=line,fd={line_qemu.fileno()}",
             *(serial_device or ["-serial", "chardev:line"]),
             "-chardev", f"socket,id=monitor,fd={monitor_qemu.fileno()}",
-            "-mon", "chardev=monitor,mode=control",
+            "-object", "monitor-qmp,id=qmp,chardev=monitor",
             *([] if reboots else ["-no-reboot"]), *device_args,
         ]
         self.line = line
@@ -336,10 +345,7 @@ class Guest:
             if left <= 0 or not select.select([self.line], [], [], left)[0]:
                 self.process.check_alive()
                 raise Failure(f"{self.name}: nothing from the guest in {seconds} s at {doing}")
-            data = self.line.recv(65536)
-            if not data:
-                raise Failure(f"{self.name}: QEMU ended at {doing}; {last_line(self.process.log())}")
-            self.buffer += data
+            self.buffer += receive(self.line, self.process, doing)
         clocks = host_clocks()
         raw, self.buffer = self.buffer.split(b"\n", 1)
         text = raw.decode("utf-8", "replace").strip("\r\0")
