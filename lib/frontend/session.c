@@ -182,8 +182,13 @@ static int accept_backend(struct vfe_session *s)
 		int n;
 
 		s->sock = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		if (s->sock >= 0)
+		if (s->sock >= 0 && !vfe_msg_is_closed(s->sock))
 			return 0;
+		if (s->sock >= 0) {
+			/* Somebody who looked whether we listen, and is gone. */
+			vfe_session_disconnect(s);
+			continue;
+		}
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 			return vfe_session_fail(s, -errno, "accepting on %s: %s",
 				s->cfg.socket_path, strerror(errno));
