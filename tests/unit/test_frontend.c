@@ -1072,7 +1072,7 @@ static void expect_start(enum misdeed misdeed, int err, const char *words)
 
 	backend_start(&b, misdeed);
 	cfg = config_for(&b);
-	cfg.timeout_ms = 50;
+	cfg.timeout_ms = err == -ETIMEDOUT ? 50 : 2000;
 	cfg.features_required = 1ull << VFE_F_VERSION_1;
 	assert_int_equal(vfe_session_init(&s, &cfg), 0);
 	assert_int_equal(vfe_session_start(&s), err);
