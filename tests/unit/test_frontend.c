@@ -665,7 +665,7 @@ static bool backend_serve(struct backend *b)
 		if (b->misdeed == CLOSE_ON_REQUEST)
 			return false;
 		if (b->misdeed == NO_CALL)
-			usleep(10000); /* the driver is asleep by then */
+			usleep(50000); /* the driver is asleep by then */
 		memset(resp, 0, bytes);
 		if (vrtc_le16_get(req->head.msg_type) == VIRTIO_RTC_REQ_CFG) {
 			((struct virtio_rtc_resp_cfg *)(void *)resp)->num_clocks = vrtc_le16_put(2);
@@ -1124,7 +1124,7 @@ static void expect_read(enum misdeed misdeed, enum vfe_wait wait, int err, const
 	cfg = config_for(&b);
 	cfg.wait = wait;
 	session_against(&s, &cfg);
-	s.cfg.timeout_ms = err == -ETIMEDOUT ? 100 : 2000;
+	s.cfg.timeout_ms = err == -ETIMEDOUT ? 700 : 2000;
 	assert_int_equal(vfe_rtc_read(&s, 1, &reading_ns), err);
 	if (!strstr(vfe_error(&s), words))
 		fail_msg("'%s' lacks '%s'", vfe_error(&s), words);
