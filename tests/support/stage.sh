@@ -1,0 +1,220 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# stage.sh STAGE RESULTS: one stage of ./check. Writes a line for each test case to the file
+# RESULTS,
+#
+#	pass|fail|skip <tab> name <tab> reason
+#
+# and all it has to tell to standard output. ./check counts the lines, and bounds the time.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.."
+stage=$1
+results=$2
+support=tests/support
+logs=$PWD/build-logs/$stage
+# shellcheck source=tests/support/builds.sh
+. $support/builds.sh
+# shellcheck source=tests/support/roots.sh
+. $support/roots.sh
+
+result() { printf '%s\t%s\t%s\n' "$1" "$2" "${3:-}" >>"$results"; }
+
+# must NAME COMMAND...: a step without which the stage has nothing to test.
+must() {
+	local name=$1
+	shift
+	"$@" && return 0
+	result fail "$name"
+	exit 1
+}
+
+# judge NAME COMMAND...: a command that is a test by itself.
+judge() {
+	local name=$1
+	shift
+	if "$@"; then result pass "$name"; else result fail "$name"; fi
+}
+
+# run_suites DIR TIMEOUT_FACTOR SUITES [MESON ARGUMENT]...: `meson test`, each case counted.
+# The tests of the daemon are declared as not parallel: pollers of two tests on two cores would
+# measure each other.
+run_suites() {
+	local dir=$1 factor=$2 suite arguments=() status=0
+	local log=$dir/meson-logs/testlog.json
+	for suite in $3; do arguments+=(--suite "$suite"); done
+	shift 3
+	rm -f "$dir"/meson-logs/testlog*.json
+	meson test -C "$dir" --no-rebuild --num-processes "$(nproc)" -t "$factor" \
+		--print-errorlogs "${arguments[@]}" "$@" </dev/null || status=$?
+	# With a wrapper meson puts its name into the log's.
+	if [ ! -e "$log" ]; then log=$dir/meson-logs/testlog-valgrind.json; fi
+	if [ ! -s "$log" ]; then
+		result fail "meson test ($dir) ran nothing"
+	else
+		python3 $support/count-tests.py "$log" >>"$results"
+		# The status is meson's; the lines are ours. Neither may hide the other's failure.
+		[ $status -eq 0 ] || grep -q '^fail' "$results" ||
+			result fail "meson test: status $status"
+	fi
+}
+
+# no_reports NAME GLOB: what a sanitizer or valgrind wrote to files of its own, because the tests
+# keep the daemon's output, or kill it before its exit status tells.
+no_reports() {
+	local name=$1 file bad=0
+	shift
+	for file in "$@"; do
+		[ -s "$file" ] || continue
+		bad=1
+		echo "---- $file"
+		cat "$file"
+	done
+	if [ $bad -eq 0 ]; then result pass "$name"; else result fail "$name"; fi
+}
+
+stage_gcc() {
+	must "build with gcc" build build gcc
+	run_suites build 1 "unit style daemon"
+}
+
+stage_clang() {
+	must "build with clang" build build-clang clang
+	run_suites build-clang 1 "unit daemon"
+}
+
+stage_sanitize() {
+	must "build with sanitizers" build build-sanitize gcc --buildtype=debugoptimized \
+		-Db_sanitize=address,undefined
+	# Leaks: DPDK keeps pointers to the C library's heap in memory that it maps itself, where
+	# the leak checker does not look, and it never frees what its constructors allocate; its
+	# own functions are therefore suppressed by name, and what remains is ours.
+	# log_path: the tests read the daemon's stderr, and kill it; a report must survive both.
+	export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1
+	ASAN_OPTIONS+=:check_initialization_order=1:log_path=$logs/sanitizer
+	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:log_path=$logs/sanitizer
+	export LSAN_OPTIONS=suppressions=$PWD/$support/lsan.supp:print_suppressions=0
+	run_suites build-sanitize 3 "unit daemon"
+	no_reports "no report of a sanitizer" "$logs"/sanitizer.*
+}
+
+stage_valgrind() {
+	# --fair-sched: valgrind runs one thread at a time, and a poller never gives way by itself.
+	local valgrind=(valgrind --quiet --fair-sched=yes --error-exitcode=99 --leak-check=full
+		--errors-for-leak-kinds=definite --suppressions="$PWD/$support/valgrind.supp")
+	# -O1: valgrind translates what it runs, and debugging at -O0 would double its work.
+	must "build for valgrind" build build-valgrind gcc --buildtype=debug -Doptimization=1 \
+		-Ddaemon="$PWD/$support/valgrind-daemon.sh"
+	run_suites build-valgrind 10 unit --wrapper "${valgrind[*]}"
+	# Here valgrind runs the daemon, not the test that talks to it: see valgrind-daemon.sh.
+	export VALGRIND_DAEMON="${valgrind[*]} --log-file=$logs/daemon.%p"
+	VALGRIND_DAEMON+=" $PWD/build-valgrind/app/dpdk-rtc"
+	run_suites build-valgrind 10 daemon
+	no_reports "no report of valgrind on the daemon" "$logs"/daemon.*
+}
+
+stage_lint() {
+	local file findings sources=() scripts=()
+	# clang-tidy wants to know how each file is compiled, and by clang.
+	must "build with clang" build build-clang clang
+	mapfile -t sources < <(python3 -c '
+import json, os, sys
+for entry in json.load(open("build-clang/compile_commands.json")):
+    print(os.path.relpath(os.path.join(entry["directory"], entry["file"])))' | sort -u)
+	findings=$logs/clang-tidy
+	mkdir -p "$findings"
+	# One process a file, as many at a time as there are CPUs; each file is a test case.
+	# shellcheck disable=SC2016 # the inner shell expands it
+	printf '%s\0' "${sources[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c '
+		out=$1/${2//\//_}
+		if clang-tidy --quiet -p build-clang "$2" >"$out.log" 2>&1; then
+			touch "$out.good"
+		fi' bash "$findings"
+	for file in "${sources[@]}"; do
+		if [ -e "$findings/${file//\//_}.good" ]; then
+			result pass "clang-tidy: $file"
+		else
+			result fail "clang-tidy: $file"
+			cat "$findings/${file//\//_}.log"
+		fi
+	done
+	# Without DPDK's headers: cppcheck needs no foreign declarations, and reading them takes
+	# minutes.
+	judge cppcheck cppcheck --quiet --std=c11 --enable=warning,performance,portability \
+		--inline-suppr --suppressions-list=$support/cppcheck.supp --error-exitcode=1 \
+		-j "$(nproc)" -D_GNU_SOURCE -I lib/rtc -I lib -I app -I tests/support \
+		app lib perf tests
+	mapfile -t scripts < <(find demo check .ci tests perf -type f -not -name '*.[ch]' \
+		-exec grep -lE -m1 '^#!/bin/(ba)?sh|^# shellcheck shell=' {} + | sort)
+	for file in "${scripts[@]}"; do
+		judge "shellcheck: $file" shellcheck -x -S warning "$file"
+	done
+}
+
+# The other Debian release: another DPDK, other compilers, another C library.
+stage_root() {
+	local release=trixie reason host root cc
+	# shellcheck source=/dev/null
+	host=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	if [ "$host" = trixie ]; then release=bookworm; fi
+	if reason=$(root_impossible); then
+		result skip "Debian $release" "$reason"
+		return
+	fi
+	root=${DPDK_RTC_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/dpdk-rtc}/roots/$release
+	mkdir -p "$(dirname "$root")"
+	(
+		flock -w 600 9 || exit 1
+		[ -d "$root" ] || root_make "$release" "$root"
+	) 9>"$root.lock" || {
+		# Without the network no root: what is missing is the machine's, not ours.
+		result skip "Debian $release" "debootstrap failed, see the log"
+		return
+	}
+	must "packages in $release" root_run "$root" "$PWD" \
+		$support/install.sh $support/packages.txt clang
+	for cc in gcc clang; do
+		if ! root_run "$root" "$PWD" bash -euc \
+			". $support/builds.sh; build build-$release-$cc $cc; $cc --version"; then
+			result fail "build in $release with $cc"
+			continue
+		fi
+		root_run "$root" "$PWD" $support/stage.sh "suites:build-$release-$cc" \
+			"$results" || result fail "suites in $release with $cc"
+	done
+}
+
+# add_counts VERDICT N NAME [REASON]: for a runner that tells its numbers alone.
+add_counts() {
+	local i
+	for ((i = 0; i < $2; i++)); do result "$1" "$3" "${4:-}"; done
+}
+
+stage_guest() {
+	local line counts
+	if [ ! -x tests/guest/run ]; then
+		result fail "tests/guest/run is missing"
+		return
+	fi
+	tests/guest/run </dev/null 2>&1 | tee "$logs/output" || true
+	line=$(tail -n 1 "$logs/output")
+	counts='^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$'
+	if ! [[ $line =~ $counts ]]; then
+		result fail "tests/guest/run gave no closing line"
+		return
+	fi
+	add_counts pass "${BASH_REMATCH[1]}" "guest case"
+	add_counts fail "${BASH_REMATCH[2]}" "guest case: see the log"
+	add_counts skip "${BASH_REMATCH[4]:-0}" "guest case" "see the log"
+}
+
+mkdir -p "$logs"
+rm -rf "${logs:?}"/*
+case $stage in
+suites:*) run_suites "${stage#suites:}" 1 "unit daemon" ;;
+gcc | clang | sanitize | valgrind | lint | root | guest) "stage_$stage" ;;
+*)
+	echo "stage.sh: no stage $stage" >&2
+	exit 2
+	;;
+esac
