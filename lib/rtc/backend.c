@@ -18,6 +18,7 @@
 #include <rte_vhost.h>
 
 #include "log.h"
+#include "peer.h"
 #include "placement.h"
 #include "vhost_msg.h"
 
@@ -40,6 +41,7 @@ struct vrtc_endpoint {
 	struct vrtc_session session;
 	struct vrtc_endpoint_config config;
 	int vid;	   /* of the present connection, -1: none */
+	int peer_fd;	   /* its socket, rte_vhost's; or as vrtc_peer_find() says */
 	bool closing;	   /* no queue is started any more */
 	bool mem_ok;	   /* rte_vhost has the guest's memory mapped */
 	bool ready;	   /* rte_vhost says that the requestq can be served */
@@ -322,6 +324,28 @@ static struct vrtc_endpoint *find_by_path(const char *path)
 	return e;
 }
 
+static void forget_connection(struct vrtc_endpoint *e)
+{
+	stop_queue(e);
+	e->ready = false;
+	e->mem_ok = false;
+	backend.by_vid[e->vid] = NULL;
+	e->vid = -1;
+}
+
+/*
+ * A front-end that crashed, or that connects anew at once, can be here before rte_vhost has read the
+ * end of its old connection, which is then dropped now: its callback will find nobody.
+ */
+static void drop_dead_connection(struct vrtc_endpoint *e)
+{
+	if (e->vid >= 0 && (e->peer_fd == -ENOTCONN ||
+				   (e->peer_fd >= 0 && vrtc_peer_is_gone(e->peer_fd)))) {
+		VRTC_LOG(INFO, "%s: front-end disconnected", e->config.name);
+		forget_connection(e);
+	}
+}
+
 static int connection_opened(int vid)
 {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -332,11 +356,15 @@ static int connection_opened(int vid)
 		return -1;
 	pthread_mutex_lock(&backend.mutex);
 	e = find_by_path(path);
+	if (e)
+		drop_dead_connection(e);
 	if (e && e->vid >= 0) {
 		VRTC_LOG(WARNING, "%s: a second front-end was refused: %s serves one at a time",
 			e->config.name, path);
 	} else if (e && !e->closing) {
 		e->vid = vid;
+		/* In client mode rte_vhost connects once the old connection is closed. */
+		e->peer_fd = e->config.client ? -ENOTSUP : vrtc_peer_find(path);
 		e->mem_ok = false;
 		e->ready = false;
 		e->announced = false;
@@ -353,15 +381,6 @@ static int connection_opened(int vid)
 	}
 	pthread_mutex_unlock(&backend.mutex);
 	return rc;
-}
-
-static void forget_connection(struct vrtc_endpoint *e)
-{
-	stop_queue(e);
-	e->ready = false;
-	e->mem_ok = false;
-	backend.by_vid[e->vid] = NULL;
-	e->vid = -1;
 }
 
 static void connection_closed(int vid)
@@ -422,6 +441,7 @@ struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *confi
 	memset(e, 0, sizeof(*e));
 	e->config = *config;
 	e->vid = -1;
+	e->peer_fd = -ENOTSUP;
 	e->session.device = &e->config.device;
 	e->session.time = backend.time;
 	e->session.attention_fd = backend.attention_fd;

@@ -31,9 +31,9 @@
  *
  * - Length of a chain: "A driver MUST NOT create a descriptor chain longer than the Queue Size of
  *   the device", wherever its descriptors are. So all descriptors that describe a buffer are
- *   counted, direct and indirect ones together, and more than size of them break the ring; so do
- *   more than an indirect table has entries, for then it loops. The descriptor that refers to a
- *   table describes no buffer and does not count. This alone bounds the work.
+ *   counted, direct and indirect ones together, and more than size of them break the ring; the one
+ *   that refers to a table describes no buffer and does not count. This alone bounds the work, for
+ *   what is longer than its own table is a loop, and a loop is longer than any number.
  * - A descriptor of length 0 is not forbidden. It adds no byte, and its address is never looked at;
  *   it counts, and its WRITE flag takes part in "device-writable after device-readable".
  * - "Drivers MUST NOT add a descriptor chain longer than 2^32 bytes in total": readable and
@@ -100,9 +100,6 @@ struct walk {
 	bool writing;  /* a device-writable descriptor was seen */
 };
 
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-
 static uint16_t load16(const g_le16 *g_word)
 {
 	return le16toh(__atomic_load_n(g_word, __ATOMIC_RELAXED));
@@ -119,7 +116,7 @@ static void store16(g_le16 *g_word, uint16_t value)
  */
 static inline void copy_in(uint8_t *to, const uint8_t *g_from, uint32_t bytes)
 {
-	if (likely((uintptr_t)g_from % sizeof(uint64_t) == 0)) {
+	if ((uintptr_t)g_from % sizeof(uint64_t) == 0) {
 		for (; bytes >= sizeof(uint64_t); bytes -= (uint32_t)sizeof(uint64_t)) {
 			uint64_t word = __atomic_load_n(
 				(const g_le64 *)(const void *)g_from, __ATOMIC_RELAXED);
@@ -135,7 +132,7 @@ static inline void copy_in(uint8_t *to, const uint8_t *g_from, uint32_t bytes)
 
 static inline void copy_out(uint8_t *g_to, const uint8_t *from, uint32_t bytes)
 {
-	if (likely((uintptr_t)g_to % sizeof(uint64_t) == 0)) {
+	if ((uintptr_t)g_to % sizeof(uint64_t) == 0) {
 		for (; bytes >= sizeof(uint64_t); bytes -= (uint32_t)sizeof(uint64_t)) {
 			uint64_t word;
 
@@ -165,7 +162,7 @@ static inline struct descriptor load_descriptor(const uint8_t *g_desc)
 }
 
 /* The beginning of the request; `have` bytes of the chain came before. */
-static inline void keep_readable(
+static void keep_readable(
 	struct vrtc_chain *chain, uint64_t have, const uint8_t *g_piece, uint64_t bytes)
 {
 	if (have < VRTC_REQ_BYTES_MAX) {
@@ -176,8 +173,7 @@ static inline void keep_readable(
 }
 
 /* Where the response will begin; no piece is empty, so at most 24 of them come here with room. */
-static inline void keep_writable(
-	struct vrtc_chain *chain, uint64_t have, uint8_t *g_piece, uint64_t bytes)
+static void keep_writable(struct vrtc_chain *chain, uint64_t have, uint8_t *g_piece, uint64_t bytes)
 {
 	if (have < VRTC_RESP_BYTES_MAX) {
 		uint64_t want = VRTC_RESP_BYTES_MAX - have;
@@ -189,18 +185,22 @@ static inline void keep_writable(
 	}
 }
 
-/* Adds what a descriptor describes to the chain. Returns a fault, or NULL. */
-static inline const char *take_buffer(struct vrtc_vring *ring, struct vrtc_chain *chain,
-	struct walk *walk, const struct descriptor *desc)
+/*
+ * Adds what a descriptor describes to the chain. Returns a fault, or NULL. Inlined by force: pop,
+ * push and publish of a request of two descriptors take 365 instructions instead of 428 (gcc 12
+ * -O3), 355 instead of 421 (clang 14).
+ */
+static inline __attribute__((always_inline)) const char *take_buffer(struct vrtc_vring *ring,
+	struct vrtc_chain *chain, struct walk *walk, const struct descriptor *desc)
 {
 	uint64_t gpa = desc->gpa;
 	uint64_t left = desc->bytes;
 	bool write = (desc->flags & VIRTQ_DESC_F_WRITE) != 0;
 
-	if (unlikely(walk->left == 0))
-		return "a chain has more descriptors than its queue or indirect table: a loop";
+	if (walk->left == 0)
+		return "a chain has more descriptors than its queue, or is a loop";
 	walk->left--;
-	if (unlikely(walk->writing && !write))
+	if (walk->writing && !write)
 		return "a device-readable descriptor follows a device-writable one";
 	walk->writing = write;
 
@@ -210,7 +210,7 @@ static inline const char *take_buffer(struct vrtc_vring *ring, struct vrtc_chain
 		uint8_t *g_piece =
 			vrtc_guestmem_map_near(ring->mem, &ring->near, gpa, left, &contig);
 
-		if (unlikely(g_piece == NULL))
+		if (g_piece == NULL)
 			return "a buffer is not in the guest's memory";
 		if (write) {
 			keep_writable(chain, walk->writable_bytes, g_piece, contig);
@@ -266,40 +266,41 @@ static const char *take_indirect(struct vrtc_vring *ring, struct vrtc_chain *cha
 	uint64_t contig;
 	const uint8_t *g_table;
 
-	if (unlikely(!ring->indirect))
+	if (!ring->indirect)
 		return "an indirect descriptor, but INDIRECT_DESC was not negotiated";
-	if (unlikely((table->flags & VIRTQ_DESC_F_NEXT) != 0))
+	if ((table->flags & VIRTQ_DESC_F_NEXT) != 0)
 		return "a descriptor has both INDIRECT and NEXT";
-	if (unlikely(entries == 0 || table->bytes % DESC_BYTES != 0))
+	if (entries == 0 || table->bytes % DESC_BYTES != 0)
 		return "the length of an indirect table is zero or no multiple of 16";
 	g_table = vrtc_guestmem_map_near(ring->mem, &ring->near, table->gpa, table->bytes, &contig);
-	if (unlikely(g_table == NULL ||
-		     (contig < table->bytes &&
-			     !is_mapped(ring, table->gpa + contig, table->bytes - contig))))
+	if (g_table == NULL || (contig < table->bytes && !is_mapped(ring, table->gpa + contig,
+								 table->bytes - contig)))
 		return "an indirect table is not in the guest's memory";
-	if (walk->left > entries)
-		walk->left = entries;
 
 	for (;;) {
 		uint64_t offset = (uint64_t)at * DESC_BYTES;
-		struct descriptor desc = likely(contig == table->bytes)
+		struct descriptor desc = contig == table->bytes
 						 ? load_descriptor(g_table + offset)
 						 : load_straddling(ring, table->gpa + offset);
 		const char *fault;
 
-		if (unlikely((desc.flags & VIRTQ_DESC_F_INDIRECT) != 0))
+		if ((desc.flags & VIRTQ_DESC_F_INDIRECT) != 0)
 			return "an indirect descriptor in an indirect table";
 		fault = take_buffer(ring, chain, walk, &desc);
-		if (unlikely(fault != NULL) || (desc.flags & VIRTQ_DESC_F_NEXT) == 0)
+		if (fault != NULL || (desc.flags & VIRTQ_DESC_F_NEXT) == 0)
 			return fault;
 		at = desc.next;
-		if (unlikely(at >= entries))
+		if (at >= entries)
 			return "the next index of a descriptor is outside of its indirect table";
 	}
 }
 
-/* Walks the chain that begins at head. Returns a fault, or NULL. */
-static inline const char *take_chain(
+/*
+ * Walks the chain that begins at head. Returns a fault, or NULL. Not inlined into the pop, so that
+ * the poll of an empty ring, by far the most frequent call, saves no registers for it: 29 instead
+ * of 43 instructions (gcc 12 -O3). Branch hints on top of the two were measured and gained nothing.
+ */
+static __attribute__((noinline)) const char *take_chain(
 	struct vrtc_vring *ring, struct vrtc_chain *chain, uint16_t head)
 {
 	struct walk walk = {.left = ring->size};
@@ -316,21 +317,21 @@ static inline const char *take_chain(
 
 		if ((desc.flags & VIRTQ_DESC_F_INDIRECT) != 0) {
 			fault = take_indirect(ring, chain, &walk, &desc);
-			if (unlikely(fault != NULL))
+			if (fault != NULL)
 				return fault;
 			break;
 		}
 		fault = take_buffer(ring, chain, &walk, &desc);
-		if (unlikely(fault != NULL))
+		if (fault != NULL)
 			return fault;
 		if ((desc.flags & VIRTQ_DESC_F_NEXT) == 0)
 			break;
 		at = desc.next;
-		if (unlikely(at >= ring->size))
+		if (at >= ring->size)
 			return "the next index of a descriptor is outside of the descriptor table";
 	}
 
-	if (unlikely(walk.readable_bytes + walk.writable_bytes >= CHAIN_BYTES_LIMIT)) {
+	if (walk.readable_bytes + walk.writable_bytes >= CHAIN_BYTES_LIMIT) {
 		if (walk.readable_bytes + walk.writable_bytes > CHAIN_BYTES_LIMIT)
 			return "a chain has more than 2^32 bytes";
 		/* One of the two may be 2^32 itself. */
@@ -399,14 +400,14 @@ int vrtc_vring_start(struct vrtc_vring *ring, const struct vrtc_vring_config *co
  * entries, and one under way is one whose use we have not published: the driver has no way to know
  * of it. So no batch of ours can exceed the ring either. An index that went backwards is far ahead.
  */
-static inline bool look_for_chains(struct vrtc_vring *ring)
+static bool look_for_chains(struct vrtc_vring *ring)
 {
 	const struct virtq_avail *g_avail = ring->g_driver;
 	uint16_t idx = le16toh(__atomic_load_n(&g_avail->idx, __ATOMIC_ACQUIRE)); /* A1 */
 	uint16_t ahead = (uint16_t)(idx - ring->avail_next);
 	uint16_t popped = (uint16_t)(ring->avail_next - ring->used_published);
 
-	if (unlikely(ahead > ring->size - popped)) {
+	if (ahead > ring->size - popped) {
 		ring->fault = "the available index is ahead by more than the queue's size";
 		return false;
 	}
@@ -419,7 +420,7 @@ enum vrtc_vring_result vrtc_vring_pop(struct vrtc_vring *ring, struct vrtc_chain
 	const struct virtq_avail *g_avail = ring->g_driver;
 	uint16_t head;
 
-	if (unlikely(ring->fault != NULL))
+	if (ring->fault != NULL)
 		return VRTC_VRING_BROKEN;
 
 	/* The driver's index is looked at only when all it had announced is popped. */
@@ -427,12 +428,12 @@ enum vrtc_vring_result vrtc_vring_pop(struct vrtc_vring *ring, struct vrtc_chain
 		return ring->fault == NULL ? VRTC_VRING_EMPTY : VRTC_VRING_BROKEN;
 
 	head = load16(&g_avail->ring[ring->avail_next & (ring->size - 1)]);
-	if (unlikely(head >= ring->size)) {
+	if (head >= ring->size) {
 		ring->fault = "the head of a chain is outside of the descriptor table";
 		return VRTC_VRING_BROKEN;
 	}
 	ring->fault = take_chain(ring, chain, head);
-	if (unlikely(ring->fault != NULL))
+	if (ring->fault != NULL)
 		return VRTC_VRING_BROKEN;
 	ring->avail_next++;
 	return VRTC_VRING_CHAIN;
@@ -446,7 +447,7 @@ void vrtc_vring_push(struct vrtc_vring *ring, const struct vrtc_chain *chain, co
 	uint32_t left = resp_bytes;
 	struct virtq_used_elem *g_elem;
 
-	if (unlikely(ring->fault != NULL))
+	if (ring->fault != NULL)
 		return;
 	assert(resp_bytes <= VRTC_RESP_BYTES_MAX && resp_bytes <= chain->writable_bytes);
 	assert(ring->used_next != ring->avail_next); /* something was popped */
@@ -473,7 +474,7 @@ bool vrtc_vring_publish(struct vrtc_vring *ring)
 	uint16_t first = ring->used_published;
 	uint16_t used_event;
 
-	if (batch == 0 || unlikely(ring->fault != NULL))
+	if (batch == 0 || ring->fault != NULL)
 		return false;
 	ring->used_published = ring->used_next;
 	__atomic_store_n(&g_used->idx, htole16(ring->used_next), __ATOMIC_SEQ_CST); /* R1, F1 */

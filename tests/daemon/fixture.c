@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fixture.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <dirent.h>
+
+#include <cmocka.h>
+
+#include "wire.h"
+
+static const char *program(void)
+{
+	const char *path = getenv("DPDK_RTC");
+
+	return path && *path ? path : FIXTURE_DAEMON;
+}
+
+void fixture_init(struct fixture *f)
+{
+	*f = (struct fixture){0};
+	snprintf(f->dir, sizeof(f->dir), "/tmp/dpdk-rtc-test-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->socket, sizeof(f->socket), "%s/rtc.sock", f->dir);
+	f->args[f->n_args++] = program();
+}
+
+void fixture_arg(struct fixture *f, const char *arg)
+{
+	assert_true(f->n_args < FIXTURE_ARGS_MAX);
+	f->args[f->n_args++] = arg;
+}
+
+static void print_log(struct fixture *f)
+{
+	char path[96];
+	char *text;
+
+	snprintf(path, sizeof(path), "%s/stderr", f->dir);
+	text = child_read_file(path);
+	if (text)
+		print_message("---- the daemon's log\n%s----\n", text);
+	free(text);
+}
+
+static void sleep_ms(long ms)
+{
+	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+	nanosleep(&t, NULL);
+}
+
+/* The daemon says so when its sockets are there and its lcores run. */
+static bool is_ready(struct fixture *f)
+{
+	char path[96];
+	char *text;
+	bool ready;
+
+	snprintf(path, sizeof(path), "%s/stderr", f->dir);
+	text = child_read_file(path);
+	ready = text && strstr(text, "dpdk-rtc: ready:");
+	free(text);
+	return ready;
+}
+
+void fixture_start(struct fixture *f)
+{
+	char out_path[96];
+	char err_path[96];
+	unsigned waited_ms = 0;
+
+	snprintf(out_path, sizeof(out_path), "%s/stdout", f->dir);
+	snprintf(err_path, sizeof(err_path), "%s/stderr", f->dir);
+	assert_int_equal(child_start(&f->daemon, f->args, out_path, err_path), 0);
+	while (!is_ready(f)) {
+		if (!child_runs(&f->daemon) || waited_ms > FIXTURE_WAIT_MS) {
+			print_log(f);
+			child_signal(&f->daemon, SIGKILL);
+			fail_msg("the daemon did not start");
+		}
+		sleep_ms(5);
+		waited_ms += 5;
+	}
+}
+
+void fixture_start_one(struct fixture *f)
+{
+	fixture_arg(f, "--socket-path");
+	fixture_arg(f, f->socket);
+	fixture_arg(f, "--idle");
+	fixture_arg(f, "interrupt");
+	fixture_start(f);
+}
+
+void fixture_kill(struct fixture *f)
+{
+	assert_int_equal(child_signal(&f->daemon, SIGKILL), 0);
+	assert_int_equal(child_wait(&f->daemon, FIXTURE_WAIT_MS), 128 + SIGKILL);
+}
+
+void fixture_stop(struct fixture *f)
+{
+	int status;
+
+	assert_int_equal(child_signal(&f->daemon, SIGTERM), 0);
+	status = child_wait(&f->daemon, FIXTURE_WAIT_MS);
+	if (status)
+		print_log(f);
+	assert_int_equal(status, 0);
+	assert_int_equal(access(f->socket, F_OK), -1);
+}
+
+void fixture_fini(struct fixture *f)
+{
+	DIR *dir = opendir(f->dir);
+	struct dirent *entry;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir)))
+		(void)unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+	assert_int_equal(rmdir(f->dir), 0);
+}
+
+void fixture_config(const struct fixture *f, struct vfe_config *cfg)
+{
+	vfe_config_default(cfg, f->socket);
+	cfg->timeout_ms = FIXTURE_WAIT_MS;
+}
+
+void fixture_connect_as(struct vfe_session *s, const struct vfe_config *cfg)
+{
+	if (vfe_session_init(s, cfg))
+		fail_msg("%s", vfe_error(s));
+	if (vfe_session_start(s)) {
+		print_message("%s\n", vfe_error(s));
+		vfe_session_fini(s);
+		fail_msg("no session with %s", cfg->socket_path);
+	}
+}
+
+void fixture_connect(struct fixture *f, struct vfe_session *s)
+{
+	struct vfe_config cfg;
+
+	fixture_config(f, &cfg);
+	fixture_connect_as(s, &cfg);
+}
+
+uint64_t fixture_now_ns(int clock_id)
+{
+	struct timespec t;
+
+	clock_gettime(clock_id, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+int fixture_tai_utc_s(void)
+{
+	FILE *f = fopen("/usr/share/zoneinfo/leap-seconds.list", "re");
+	char line[256];
+	int last = 0;
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long ntp_s;
+		int offset_s;
+
+		if (line[0] != '#' && sscanf(line, "%lu %d", &ntp_s, &offset_s) == 2)
+			last = offset_s;
+	}
+	fclose(f);
+	return last;
+}
+
+static void check_clock(
+	struct vfe_session *s, uint16_t id, int host_clock, int64_t ahead_ns, const char *name)
+{
+	uint64_t before_ns = fixture_now_ns(host_clock) + (uint64_t)ahead_ns;
+	uint64_t reading_ns = 0;
+	int status = vfe_rtc_read(s, id, &reading_ns);
+	uint64_t after_ns = fixture_now_ns(host_clock) + (uint64_t)ahead_ns;
+
+	if (status != VIRTIO_RTC_S_OK)
+		fail_msg("reading of %s: status or error %d: %s", name, status, vfe_error(s));
+	assert_in_range(reading_ns, before_ns, after_ns);
+}
+
+void fixture_check_reading(struct vfe_session *s)
+{
+	check_clock(s, 1, CLOCK_REALTIME, 0, "UTC");
+}
+
+void fixture_check_all_clocks(struct vfe_session *s)
+{
+	/* No smear is under way: the next leap second is none that tzdata knows of. */
+	check_clock(s, 0, CLOCK_REALTIME, 0, "UTC_SMEARED");
+	check_clock(s, 1, CLOCK_REALTIME, 0, "UTC");
+	check_clock(s, 2, CLOCK_REALTIME, fixture_tai_utc_s() * INT64_C(1000000000), "TAI");
+	check_clock(s, 3, CLOCK_BOOTTIME, 0, "MONOTONIC");
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The process: how it ends, what it costs when idle, and on what it runs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fixture.h"
+
+/* utime + stime of a process, all threads, in clock ticks. */
+static unsigned long cpu_ticks(pid_t pid)
+{
+	unsigned long user = 0;
+	unsigned long system = 0;
+	char path[64];
+	char line[1024];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_non_null(fgets(line, sizeof(line), f));
+	fclose(f);
+	/* Fields 14 and 15; the name in field 2 may hold anything but ends with the last ')'. */
+	assert_int_equal(sscanf(strrchr(line, ')') + 2,
+				 "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+				 &system),
+		2);
+	return user + system;
+}
+
+static void wait_ms(long ms)
+{
+	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+	nanosleep(&t, NULL);
+}
+
+static void each_idle_policy_serves(void **state)
+{
+	static const char *const idle[] = {"busy", "pause", "interrupt"};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct vfe_session s;
+		struct fixture f;
+
+		fixture_init(&f);
+		fixture_arg(&f, "--socket-path");
+		fixture_arg(&f, f.socket);
+		fixture_arg(&f, "--idle");
+		fixture_arg(&f, idle[i]);
+		fixture_start(&f);
+		fixture_connect(&f, &s);
+		for (unsigned k = 0; k < 20; k++) {
+			fixture_check_all_clocks(&s);
+			wait_ms(k % 4);
+		}
+		vfe_session_fini(&s);
+		fixture_stop(&f);
+		fixture_fini(&f);
+	}
+}
+
+static void an_idle_daemon_in_interrupt_mode_uses_no_measurable_cpu(void **state)
+{
+	struct vfe_session s;
+	struct fixture f;
+	unsigned long before;
+
+	(void)state;
+	if (getenv("DPDK_RTC_SLOW")) {
+		print_message("SKIP: the daemon runs in an instrument that uses CPU itself\n");
+		skip();
+	}
+	fixture_init(&f);
+	fixture_start_one(&f);
+	fixture_connect(&f, &s);
+	fixture_check_reading(&s);
+	wait_ms(100);
+	before = cpu_ticks(f.daemon.pid);
+	wait_ms(2000);
+	/* Of 200 ticks. A poller that does not sleep uses all of them. */
+	assert_in_range(cpu_ticks(f.daemon.pid) - before, 0, 1);
+	fixture_check_reading(&s);
+	vfe_session_fini(&s);
+	fixture_stop(&f);
+	fixture_fini(&f);
+}
+
+static void a_stale_socket_of_a_killed_daemon_is_replaced(void **state)
+{
+	struct vfe_session s;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	fixture_start_one(&f);
+	fixture_kill(&f);
+	assert_int_equal(access(f.socket, F_OK), 0);
+	fixture_start(&f);
+	fixture_connect(&f, &s);
+	fixture_check_reading(&s);
+	vfe_session_fini(&s);
+	fixture_stop(&f);
+	fixture_fini(&f);
+}
+
+static void it_ends_on_sigterm_with_a_front_end_connected(void **state)
+{
+	struct vfe_session s;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	fixture_start_one(&f);
+	fixture_connect(&f, &s);
+	fixture_check_reading(&s);
+	fixture_stop(&f);
+	vfe_session_fini(&s);
+	fixture_fini(&f);
+}
+
+static void eal_options_before_the_two_dashes_are_the_eals(void **state)
+{
+	struct vfe_session s;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	fixture_arg(&f, "--no-huge");
+	fixture_arg(&f, "-m");
+	fixture_arg(&f, "32");
+	fixture_arg(&f, "--no-shconf");
+	fixture_arg(&f, "--no-pci");
+	fixture_arg(&f, "--no-telemetry");
+	fixture_arg(&f, "--lcores");
+	fixture_arg(&f, "0@0,3@0,5@0"); /* two request lcores */
+	fixture_arg(&f, "--");
+	fixture_arg(&f, "--socket-path");
+	fixture_arg(&f, f.socket);
+	fixture_arg(&f, "--idle");
+	fixture_arg(&f, "interrupt");
+	fixture_start(&f);
+	fixture_connect(&f, &s);
+	fixture_check_all_clocks(&s);
+	vfe_session_fini(&s);
+	fixture_stop(&f);
+	fixture_fini(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_idle_policy_serves),
+		cmocka_unit_test(an_idle_daemon_in_interrupt_mode_uses_no_measurable_cpu),
+		cmocka_unit_test(a_stale_socket_of_a_killed_daemon_is_replaced),
+		cmocka_unit_test(it_ends_on_sigterm_with_a_front_end_connected),
+		cmocka_unit_test(eal_options_before_the_two_dashes_are_the_eals),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
