@@ -92,27 +92,29 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 		.leap_table = LEAP_TABLE,
 	};
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		const char *value = optarg ? optarg : "";
+
 		switch (opt) {
 		case COUNT:
-			if (!parse_number("count", optarg, 0, COUNT_MAX, &v))
+			if (!parse_number("count", value, 0, COUNT_MAX, &v))
 				return -1;
 			a->options.count = (unsigned int)v;
 			break;
 		case WAIT:
-			if (strcmp(optarg, "poll") == 0) {
+			if (strcmp(value, "poll") == 0) {
 				a->options.wait = VFE_WAIT_POLL;
-			} else if (strcmp(optarg, "sleep") == 0) {
+			} else if (strcmp(value, "sleep") == 0) {
 				a->options.wait = VFE_WAIT_SLEEP;
 			} else {
 				fprintf(stderr,
 					"dpdk-rtc-probe: --wait=%s: poll and sleep are accepted\n",
-					optarg);
+					value);
 				return -1;
 			}
 			break;
 		case WATCH:
 			a->watch_s = 1;
-			if (optarg && !parse_number("watch", optarg, 0.01, 86400, &a->watch_s))
+			if (optarg && !parse_number("watch", value, 0.01, 86400, &a->watch_s))
 				return -1;
 			break;
 		case JSON:
@@ -122,12 +124,12 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 			a->options.listen = true;
 			break;
 		case TIMEOUT:
-			if (!parse_number("timeout", optarg, 0.001, TIMEOUT_MAX_S, &v))
+			if (!parse_number("timeout", value, 0.001, TIMEOUT_MAX_S, &v))
 				return -1;
 			a->options.timeout_ms = (unsigned int)(v * 1000);
 			break;
 		case LEAP:
-			a->leap_table = optarg;
+			a->leap_table = value;
 			break;
 		case HELP:
 			fputs(help, stdout);

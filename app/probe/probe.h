@@ -89,7 +89,7 @@ int probe_discover(struct probe *p);
 int probe_read_all(struct probe *p);
 
 /**
- * Measures the round trips of READ, on the first clock that answers; none if there is no such clock.
+ * Measures the round trips of READ, on the first clock that answers; none without such a clock.
  *
  * @return 0 or -errno
  */

@@ -4,7 +4,8 @@
  * entries; the device's acquire of avail->idx is the other half. The driver acquires used->idx
  * before it reads the entries and the buffers; the device's release of used->idx is the other half.
  * Between "I wrote an index" and "I read whether the other side sleeps" stands a full fence, on
- * both sides, or both could miss each other (virtio-v1.4 Available Buffer Notification Suppression).
+ * both sides, or both could miss each other (virtio-v1.4 Available Buffer Notification
+ * Suppression).
  */
 #include "ring.h"
 

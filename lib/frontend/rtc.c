@@ -162,7 +162,7 @@ int vfe_rtc_collect(struct vfe_session *s, unsigned int slot, void *resp, uint32
 int vfe_rtc_request(struct vfe_session *s, const void *req, uint32_t req_bytes, void *resp,
 	uint32_t resp_bytes, uint32_t *used_bytes, unsigned int timeout_ms)
 {
-	unsigned int slot;
+	unsigned int slot = 0;
 	int err = vfe_rtc_submit(s, req, req_bytes, resp_bytes, &slot);
 
 	return err ? err : vfe_rtc_collect(s, slot, resp, used_bytes, timeout_ms);
@@ -174,7 +174,7 @@ static int typed(struct vfe_session *s, const char *name, const void *req, uint3
 {
 	const struct virtio_rtc_resp_head *head = resp;
 	char reason[sizeof(s->error)];
-	uint32_t used_bytes;
+	uint32_t used_bytes = 0;
 	int err;
 
 	err = vfe_rtc_request(s, req, req_bytes, resp, resp_bytes, &used_bytes, s->cfg.timeout_ms);
@@ -200,7 +200,7 @@ static int typed(struct vfe_session *s, const char *name, const void *req, uint3
 int vfe_rtc_cfg(struct vfe_session *s, uint16_t *num_clocks)
 {
 	struct virtio_rtc_req_cfg req = {.head.msg_type = vrtc_le16_put(VIRTIO_RTC_REQ_CFG)};
-	struct virtio_rtc_resp_cfg resp;
+	struct virtio_rtc_resp_cfg resp = {0};
 	int status = typed(s, "CFG", &req, sizeof(req), &resp, sizeof(resp));
 
 	if (status == VIRTIO_RTC_S_OK)
@@ -214,7 +214,7 @@ int vfe_rtc_clock_cap(struct vfe_session *s, uint16_t clock_id, struct vfe_rtc_c
 		.head.msg_type = vrtc_le16_put(VIRTIO_RTC_REQ_CLOCK_CAP),
 		.clock_id = vrtc_le16_put(clock_id),
 	};
-	struct virtio_rtc_resp_clock_cap resp;
+	struct virtio_rtc_resp_clock_cap resp = {0};
 	int status = typed(s, "CLOCK_CAP", &req, sizeof(req), &resp, sizeof(resp));
 
 	if (status == VIRTIO_RTC_S_OK)
@@ -233,7 +233,7 @@ int vfe_rtc_cross_cap(struct vfe_session *s, uint16_t clock_id, uint8_t hw_count
 		.clock_id = vrtc_le16_put(clock_id),
 		.hw_counter = hw_counter,
 	};
-	struct virtio_rtc_resp_cross_cap resp;
+	struct virtio_rtc_resp_cross_cap resp = {0};
 	int status = typed(s, "CROSS_CAP", &req, sizeof(req), &resp, sizeof(resp));
 
 	if (status == VIRTIO_RTC_S_OK)
@@ -247,7 +247,7 @@ int vfe_rtc_read(struct vfe_session *s, uint16_t clock_id, uint64_t *reading_ns)
 		.head.msg_type = vrtc_le16_put(VIRTIO_RTC_REQ_READ),
 		.clock_id = vrtc_le16_put(clock_id),
 	};
-	struct virtio_rtc_resp_read resp;
+	struct virtio_rtc_resp_read resp = {0};
 	int status = typed(s, "READ", &req, sizeof(req), &resp, sizeof(resp));
 
 	if (status == VIRTIO_RTC_S_OK)
@@ -263,7 +263,7 @@ int vfe_rtc_read_cross(struct vfe_session *s, uint16_t clock_id, uint8_t hw_coun
 		.clock_id = vrtc_le16_put(clock_id),
 		.hw_counter = hw_counter,
 	};
-	struct virtio_rtc_resp_read_cross resp;
+	struct virtio_rtc_resp_read_cross resp = {0};
 	int status = typed(s, "READ_CROSS", &req, sizeof(req), &resp, sizeof(resp));
 
 	if (status == VIRTIO_RTC_S_OK) {
@@ -279,7 +279,7 @@ int vfe_rtc_read_alarm(struct vfe_session *s, uint16_t clock_id, uint64_t *alarm
 		.head.msg_type = vrtc_le16_put(VIRTIO_RTC_REQ_READ_ALARM),
 		.clock_id = vrtc_le16_put(clock_id),
 	};
-	struct virtio_rtc_resp_read_alarm resp;
+	struct virtio_rtc_resp_read_alarm resp = {0};
 	int status = typed(s, "READ_ALARM", &req, sizeof(req), &resp, sizeof(resp));
 
 	if (status == VIRTIO_RTC_S_OK) {
@@ -297,7 +297,7 @@ int vfe_rtc_set_alarm(struct vfe_session *s, uint16_t clock_id, uint64_t alarm_n
 		.clock_id = vrtc_le16_put(clock_id),
 		.flags = enabled ? VIRTIO_RTC_FLAG_ALARM_ENABLED : 0,
 	};
-	struct virtio_rtc_resp_set_alarm resp;
+	struct virtio_rtc_resp_set_alarm resp = {0};
 
 	return typed(s, "SET_ALARM", &req, sizeof(req), &resp, sizeof(resp));
 }
@@ -309,7 +309,7 @@ int vfe_rtc_set_alarm_enabled(struct vfe_session *s, uint16_t clock_id, bool ena
 		.clock_id = vrtc_le16_put(clock_id),
 		.flags = enabled ? VIRTIO_RTC_FLAG_ALARM_ENABLED : 0,
 	};
-	struct virtio_rtc_resp_set_alarm_enabled resp;
+	struct virtio_rtc_resp_set_alarm_enabled resp = {0};
 
 	return typed(s, "SET_ALARM_ENABLED", &req, sizeof(req), &resp, sizeof(resp));
 }

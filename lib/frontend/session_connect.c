@@ -97,14 +97,15 @@ int vfe_session_connect(struct vfe_session *s)
 	int64_t start_ns = vfe_now_ns();
 	int64_t retry_until_ns = vfe_session_deadline(s, s->cfg.connect_ms);
 	int64_t busy_until_ns = vfe_session_deadline(s, s->cfg.timeout_ms);
+	size_t path_bytes = strlen(s->cfg.socket_path);
 	int err;
 
 	vfe_session_disconnect(s);
-	if (strlen(s->cfg.socket_path) >= sizeof(addr.sun_path))
+	if (path_bytes >= sizeof(addr.sun_path))
 		return vfe_session_fail(s, -ENAMETOOLONG,
 			"%.100s...: a socket path has at most %zu bytes", s->cfg.socket_path,
 			sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, s->cfg.socket_path);
+	memcpy(addr.sun_path, s->cfg.socket_path, path_bytes);
 
 	if (s->cfg.listen) {
 		err = listen_at(s, &addr);
