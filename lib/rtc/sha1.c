@@ -16,7 +16,7 @@ static void mix_block(struct vrtc_sha1 *sha1)
 	uint32_t a = sha1->words[0], b = sha1->words[1], c = sha1->words[2], d = sha1->words[3],
 		 e = sha1->words[4];
 
-	for (unsigned int t = 0; t < 16; t++) {
+	for (size_t t = 0; t < 16; t++) {
 		const uint8_t *in = &sha1->block[4 * t];
 
 		w[t] = (uint32_t)in[0] << 24 | (uint32_t)in[1] << 16 | (uint32_t)in[2] << 8 | in[3];
