@@ -122,7 +122,8 @@ static void one_region_too_many_is_enospc(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < VRTC_GUESTMEM_REGIONS_MAX; i++)
-		assert_int_equal(vrtc_guestmem_add(&mem, (7 - i) * 0x1000, 0x1000, low), 0);
+		assert_int_equal(
+			vrtc_guestmem_add(&mem, (7 - (uint64_t)i) * 0x1000, 0x1000, low), 0);
 	before = mem;
 	assert_int_equal(vrtc_guestmem_add(&mem, 0x100000, 0x1000, low), -ENOSPC);
 	assert_int_equal(vrtc_guestmem_add(&mem, 0, 0x1000, low), -EINVAL);
