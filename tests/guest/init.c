@@ -227,29 +227,46 @@ static int count_phcs(void)
 
 /* --- Steps about the driver ------------------------------------------------------------------ */
 
-static void insert_module(const char *name, bool *absent)
+/*
+ * A module's parameters, as modprobe finds them: each `NAME.parameter=value` of the kernel's command
+ * line. QEMU puts the addresses of microvm's virtio-mmio devices there.
+ */
+static void module_parameters(const char *name, char *text, size_t size)
 {
-	char path[128];
-	int fd;
+	char line[4096], prefix[64], *save, *word;
+	size_t used = 0;
 
-	snprintf(path, sizeof(path), "/%s.ko", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	*absent = fd < 0 && errno == ENOENT;
-	if (fd < 0) {
-		fail("open %s: %s", path, strerror(errno));
+	text[0] = '\0';
+	if (!read_line("/proc/cmdline", line, sizeof(line)))
 		return;
+	snprintf(prefix, sizeof(prefix), "%s.", name);
+	for (word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		if (strncmp(word, prefix, strlen(prefix)))
+			continue;
+		used += (size_t)snprintf(text + used, size - used, "%s ", word + strlen(prefix));
+		if (used >= size) {
+			fail("too many parameters of %s", name);
+			return;
+		}
 	}
-	if (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST)
-		fail("insert %s: %s", path, strerror(errno));
-	close(fd);
 }
 
 static void step_load(const char *name)
 {
 	int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
-	bool absent;
+	char path[128], parameters[1024];
+	int fd;
 
-	insert_module(name, &absent);
+	snprintf(path, sizeof(path), "/%s.ko", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		fail("open %s: %s", path, strerror(errno));
+		return;
+	}
+	module_parameters(name, parameters, sizeof(parameters));
+	if (syscall(SYS_finit_module, fd, parameters, 0))
+		fail("insert %s: %s", path, strerror(errno));
+	close(fd);
 	fact("load.%s.us=%lld", name, (long long)(now_ns(CLOCK_MONOTONIC) - begin_ns) / 1000);
 }
 

@@ -7,6 +7,7 @@ left behind.
 """
 
 import ctypes
+import dataclasses
 import json
 import os
 import re
@@ -156,6 +157,7 @@ class Daemon(Process):
     """The back-end, with one device or several: one socket each."""
 
     def __init__(self, name, log_dir, devices=1, idle="interrupt", binary=None):
+        self.name = name
         self.sockets = [os.path.join(log_dir, f"{name}-{i}.sock") for i in range(devices)]
         binary = binary or find_daemon()
         argv = [binary, "--idle", idle]
@@ -167,12 +169,24 @@ class Daemon(Process):
                 for i, path in enumerate(self.sockets):
                     ini.write(f"[device guest{i}]\nsocket = {path}\n\n")
             argv += ["--config", config]
-        super().__init__(name, argv, log_dir)
+        self.argv = argv
+        self.log_dir = log_dir
+        self._launch()
+
+    def _launch(self):
+        """Starts it, and waits until it listens; a socket of a life before does not count."""
+        old = [socket_inode(path) for path in self.sockets]
+        super().__init__(self.name, self.argv, self.log_dir)
         deadline = time.monotonic() + 20
-        while not all(os.path.exists(path) for path in self.sockets):
+        while any(socket_inode(path) in (None, was) for path, was in zip(self.sockets, old)):
             self.check_alive()
-            check(time.monotonic() < deadline, f"{name} has made no socket after 20 s")
+            check(time.monotonic() < deadline, f"{self.name} does not listen after 20 s")
             time.sleep(0.01)
+
+    def restart(self):
+        """Starts it again, over the socket that the killed one has left."""
+        check(self.status() is not None, f"{self.name} still runs")
+        self._launch()
 
     def stop(self):
         """The orderly end: SIGTERM, status 0."""
@@ -180,6 +194,15 @@ class Daemon(Process):
         self.child.terminate()
         status = self.wait(10)
         check(status == 0, f"{self.name} ended with status {status} after SIGTERM")
+
+
+def socket_inode(path):
+    """Which file it is now: a number, its age (numbers are used again), or None."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_ctime_ns
 
 
 def find_daemon():
@@ -292,34 +315,54 @@ class Answer(dict):
         return int(self[key])
 
 
+@dataclasses.dataclass
+class Machine:
+    """What differs between the PCs that QEMU makes."""
+
+    args: list
+    line_args: list  # the second serial port
+    cmdline: str = ""
+    load: str = "load"  # steps until the driver is there
+    last_step: str = "poweroff"
+
+
+Q35 = Machine(["-M", "q35,memory-backend=mem"], ["-serial", "chardev:line"])
+# The smallest PC: no PCI, no ACPI; devices are on virtio-mmio, at addresses that QEMU adds to the
+# kernel's command line. With ACPI, this kernel finds no timer under TCG and hangs at boot; without,
+# it needs the old PIC and PIT, and can be reset (which ends QEMU) but not switched off.
+MICROVM = Machine(
+    ["-M", "microvm,memory-backend=mem,acpi=off,pic=on,pit=on,rtc=on,isa-serial=on",
+     "-global", "virtio-mmio.force-legacy=false"],
+    ["-device", "isa-serial,index=1,chardev=line"], "reboot=t", "load:virtio_mmio,load", "reboot")
+
+
 class Guest:
     """A QEMU with our guest. Give it QEMU's arguments for the device, then drive it by steps."""
 
+    # cmos_init: without the PC's own clock chip, the device's is /dev/rtc0.
     CMDLINE = "console=ttyS0 panic=-1 initcall_blacklist=cmos_init"
-    Q35 = ["-M", "q35,memory-backend=mem"]
 
-    def __init__(self, name, log_dir, device_args, plan="load,host", machine=None, reboots=False,
-                 serial_device=None):
+    def __init__(self, name, log_dir, device_args, machine=Q35, reboots=False):
         self.name = name
         self.facts_path = os.path.join(log_dir, name + "-facts.log")
         self.console_path = os.path.join(log_dir, name + "-console.log")
         self.buffer = b""
         self.step_now = None
         self.boot = None
+        self.machine = machine
         qemu = provide("fetch-qemu")
         image = provide("build-guest")
         line, line_qemu = socket.socketpair()
         monitor, monitor_qemu = socket.socketpair()
         argv = [
             qemu, "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg",
-            *(machine or self.Q35), "-m", "256M",
+            *machine.args, "-m", "256M",
             "-object", "memory-backend-memfd,id=mem,size=256M,share=on",
             "-kernel", os.path.join(image, "vmlinuz"), "-initrd", os.path.join(image, "initrd.img"),
-            # cmos_init: without the PC's own clock chip, the device's is /dev/rtc0.
-            "-append", f"{self.CMDLINE} plan={plan}",
+            "-append", f"{self.CMDLINE} {machine.cmdline} plan={machine.load},host",
             "-chardev", f"file,id=console,path={self.console_path}", "-serial", "chardev:console",
             "-chardev", f"socket,id=line,fd={line_qemu.fileno()}",
-            *(serial_device or ["-serial", "chardev:line"]),
+            *machine.line_args,
             "-chardev", f"socket,id=monitor,fd={monitor_qemu.fileno()}",
             "-object", "monitor-qmp,id=qmp,chardev=monitor",
             *([] if reboots else ["-no-reboot"]), *device_args,
@@ -371,6 +414,11 @@ class Guest:
                 self.boot = int(value)
             answer[key] = value
             answer.every.append((key, value))
+
+    def reboot(self, seconds=BOOT_S):
+        """A reboot by the guest's own wish, until it is ready again."""
+        self._send("reboot")
+        return self.wait_ready(seconds)
 
     def start(self, step, seconds=STEP_S):
         """Sends a step with a barrier and lets it begin; `finish` takes its facts."""
@@ -449,7 +497,7 @@ class Guest:
 
     def power_off(self):
         """The orderly end: the guest switches itself off, and QEMU ends with status 0."""
-        self._send("poweroff")
+        self._send(self.machine.last_step)
         status = self.process.wait(STEP_S)
         check(status == 0, f"{self.name}: QEMU ended with status {status}: "
                            f"{last_line(self.process.log())}")
