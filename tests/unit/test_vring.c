@@ -1967,9 +1967,9 @@ static void a_ring_that_changes_while_it_is_read_hurts_nobody(void **state)
 	for (unsigned i = 0; i < 200000; i++) {
 		struct vrtc_chain chain;
 
-		if (i % 64 == 0)
-			sched_yield();
 		heal(g);
+		if (i % 16 == 0)
+			sched_yield(); /* where both threads have one CPU, the other's turn is here */
 		if (vrtc_vring_pop(&g->ring, &chain) == VRTC_VRING_CHAIN) {
 			uint32_t room = chain.writable_bytes < 24 ? chain.writable_bytes : 24;
 
