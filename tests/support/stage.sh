@@ -103,10 +103,10 @@ stage_valgrind() {
 	local valgrind=(valgrind --quiet --fair-sched=yes --error-exitcode=99 --leak-check=full
 		--errors-for-leak-kinds=definite --suppressions="$PWD/$support/valgrind.supp")
 	# -O1: valgrind translates what it runs, and debugging at -O0 would double its work.
-	must "build for valgrind" build build-valgrind gcc --buildtype=debug -Doptimization=1 \
-		-Ddaemon="$PWD/$support/valgrind-daemon.sh"
+	must "build for valgrind" build build-valgrind gcc --buildtype=debug -Doptimization=1
 	run_suites build-valgrind 10 unit --wrapper "${valgrind[*]}"
 	# Here valgrind runs the daemon, not the test that talks to it: see valgrind-daemon.sh.
+	export DPDK_RTC=$PWD/$support/valgrind-daemon.sh
 	export VALGRIND_DAEMON="${valgrind[*]} --log-file=$logs/daemon.%p"
 	VALGRIND_DAEMON+=" $PWD/build-valgrind/app/dpdk-rtc"
 	run_suites build-valgrind 10 daemon
@@ -141,7 +141,7 @@ for entry in json.load(open("build-clang/compile_commands.json")):
 	# Without DPDK's headers: cppcheck needs no foreign declarations, and reading them takes
 	# minutes.
 	judge cppcheck cppcheck --quiet --std=c11 --enable=warning,performance,portability \
-		--inline-suppr --suppressions-list=$support/cppcheck.supp --error-exitcode=1 \
+		--inline-suppr --library=$support/cppcheck.cfg --error-exitcode=1 \
 		-j "$(nproc)" -D_GNU_SOURCE -I lib/rtc -I lib -I app -I tests/support \
 		app lib perf tests
 	mapfile -t scripts < <(find demo check .ci tests perf -type f -not -name '*.[ch]' \
