@@ -117,8 +117,8 @@ HARMLESS = [
 ]
 
 
-def findings(change):
-    """{rule: what it found} in the good tree with a change."""
+def findings(change, rules):
+    """What the rules find in the good tree with a change."""
     with tempfile.TemporaryDirectory() as root:
         files = dict(GOOD)
         for path, text in change.items():
@@ -129,7 +129,7 @@ def findings(change):
             with open(full, "w", encoding="utf-8") as file:
                 file.write(text)
         tree = style.Tree(root)
-        return {rule: list(rule(tree)) for rule in style.RULES if not style.reason_to_skip(rule)}
+        return [finding for rule in rules for finding in rule(tree)]
 
 
 def main():
@@ -144,7 +144,8 @@ def main():
         print(f"{'ok' if good else 'not ok'} {number} - {name}")
 
     def pleases(change, name):
-        wrong = [finding for found in findings(change).values() for finding in found]
+        rules = [rule for rule in style.RULES if not style.reason_to_skip(rule)]
+        wrong = findings(change, rules)
         point(not wrong, name, wrong)
 
     pleases({}, "the good tree pleases every rule")
@@ -154,9 +155,9 @@ def main():
             number += 1
             print(f"ok {number} - {what} # SKIP {skipped}")
             continue
-        found = findings(change)
+        found = findings(change, [rule])
         # Just one finding: a rule that shouts at everything would find every fault, too.
-        point(len(found[rule]) == 1, f"{rule.__name__} finds: {what}", found[rule])
+        point(len(found) == 1, f"{rule.__name__} finds: {what}", found)
     for what, change in HARMLESS:
         pleases(change, f"no rule minds: {what}")
     tried = {rule for _, rule, _ in FAULTS}
