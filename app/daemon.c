@@ -31,7 +31,7 @@
 #include "timesource.h"
 
 /* How often the kernel is asked for its TAI offset although no clock was set. */
-#define REFRESH_MS 10000
+#define REFRESH_MS     10000
 /* See vrtc_backend_nudge_events(). */
 #define NUDGE_AGAIN_MS 20
 
@@ -42,7 +42,7 @@ struct daemon {
 	unsigned n_pollers;
 	struct vrtc_endpoint **endpoint;
 	unsigned n_endpoints;
-	int signal_fd;	  /* SIGTERM, SIGINT */
+	int signal_fd;    /* SIGTERM, SIGINT */
 	int clock_set_fd; /* readable when somebody set the host's clock or its TAI offset */
 	int attention_fd; /* the back-end has something to log */
 };
@@ -92,16 +92,19 @@ static int arm_clock_set(int fd)
 static void report_time(const struct vrtc_timesource_report *report)
 {
 	if (report->origin == VRTC_TAI_FROM_KERNEL)
-		VRTC_LOG(INFO, "TAI comes from the kernel: TAI - UTC = %d s, as in the leap-second "
-			       "table",
+		VRTC_LOG(INFO,
+			"TAI comes from the kernel: TAI - UTC = %d s, as in the leap-second "
+			"table",
 			report->kernel_tai_s);
 	else if (report->kernel_tai_s == 0)
-		VRTC_LOG(INFO, "the kernel was not told TAI - UTC; TAI comes from CLOCK_REALTIME and "
-			       "the leap-second table: %d s",
+		VRTC_LOG(INFO,
+			"the kernel was not told TAI - UTC; TAI comes from CLOCK_REALTIME and "
+			"the leap-second table: %d s",
 			report->table_tai_s);
 	else
-		VRTC_LOG(WARNING, "the kernel says TAI - UTC = %d s, the leap-second table %d s; TAI "
-				  "comes from CLOCK_REALTIME and the table",
+		VRTC_LOG(WARNING,
+			"the kernel says TAI - UTC = %d s, the leap-second table %d s; TAI "
+			"comes from CLOCK_REALTIME and the table",
 			report->kernel_tai_s, report->table_tai_s);
 }
 
@@ -143,8 +146,9 @@ static int start_lcores(struct daemon *d, bool shared_cpu)
 
 	if (shared_cpu && !d->config->idle_given) {
 		idle = VRTC_IDLE_INTERRUPT;
-		VRTC_LOG(WARNING, "there is one CPU for control and requests: idle = interrupt, since "
-				  "an lcore that never sleeps would starve the other");
+		VRTC_LOG(WARNING,
+			"there is one CPU for control and requests: idle = interrupt, since "
+			"an lcore that never sleeps would starve the other");
 	}
 	RTE_LCORE_FOREACH_WORKER (lcore_id) {
 		struct vrtc_poller *p =
@@ -207,8 +211,9 @@ static int start(struct daemon *d, const struct vrtc_leap_table *leap)
 	vrtc_timesource_init(&d->time, leap, &report);
 	report_time(&report);
 	if (vrtc_leap_expired(leap, (int64_t)time(NULL)))
-		VRTC_LOG(WARNING, "the leap-second table %s has expired: a leap second announced since "
-				  "would be missed; update tzdata",
+		VRTC_LOG(WARNING,
+			"the leap-second table %s has expired: a leap second announced since "
+			"would be missed; update tzdata",
 			d->config->leap_table);
 	if (start_lcores(d, shared_cpu))
 		return -1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The running daemon: lcores, sockets, and the main thread's loop. Everything that can be wrong with
- * the operator's wishes was found before; what fails here is the machine.
+ * The running daemon: lcores, sockets, and the main thread's loop. Everything that can be wrong
+ * with the operator's wishes was found before; what fails here is the machine.
  */
 #ifndef APP_DAEMON_H
 #define APP_DAEMON_H

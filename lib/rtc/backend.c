@@ -22,8 +22,8 @@
 #include "placement.h"
 #include "vhost_msg.h"
 
-#define N_QUEUES 2 /* requestq and alarmq */
-#define VIDS_MAX 1024 /* rte_vhost's RTE_MAX_VHOST_DEVICE */
+#define N_QUEUES       2    /* requestq and alarmq */
+#define VIDS_MAX       1024 /* rte_vhost's RTE_MAX_VHOST_DEVICE */
 /* A front-end can make us refuse its rings as often as it likes, but not fill the log. */
 #define COMPLAINTS_MAX 4
 
@@ -31,22 +31,23 @@
 	(1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_INDIRECT_DESC |                        \
 		1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VRTC_VHOST_F_PROTOCOL_FEATURES)
 /*
- * MQ: without it QEMU takes the number of queues to be one. REPLY_ACK: QEMU 11 needs it to know that
- * a message was refused. Not STATUS: readiness would wait for a message that some front-ends never
+ * MQ: without it QEMU takes the number of queues to be one. REPLY_ACK: QEMU 11 needs it to know
+ * that a message was refused. Not STATUS: readiness would wait for a message that some front-ends never
  * send. Nothing else: each further bit is a message of rte_vhost that a guest's owner can send.
  */
-#define PROTOCOL_FEATURES (1ULL << VRTC_VHOST_PROTOCOL_F_MQ | 1ULL << VRTC_VHOST_PROTOCOL_F_REPLY_ACK)
+#define PROTOCOL_FEATURES                                                                          \
+	(1ULL << VRTC_VHOST_PROTOCOL_F_MQ | 1ULL << VRTC_VHOST_PROTOCOL_F_REPLY_ACK)
 
 struct vrtc_endpoint {
 	struct vrtc_session session;
 	struct vrtc_endpoint_config config;
-	int vid;	   /* of the present connection, -1: none */
-	int peer_fd;	   /* its socket, rte_vhost's; or as vrtc_peer_find() says */
-	bool closing;	   /* no queue is started any more */
-	bool mem_ok;	   /* rte_vhost has the guest's memory mapped */
-	bool ready;	   /* rte_vhost says that the requestq can be served */
-	bool announced;	   /* the first start of this connection was logged */
-	unsigned complaints; /* log lines about this connection */
+	int vid;                    /* of the present connection, -1: none */
+	int peer_fd;                /* its socket, rte_vhost's; or as vrtc_peer_find() says */
+	bool closing;               /* no queue is started any more */
+	bool mem_ok;                /* rte_vhost has the guest's memory mapped */
+	bool ready;                 /* rte_vhost says that the requestq can be served */
+	bool announced;             /* the first start of this connection was logged */
+	unsigned complaints;        /* log lines about this connection */
 	struct vrtc_poller *poller; /* NULL: the requestq is stopped */
 	struct vrtc_endpoint *next;
 };
@@ -171,8 +172,9 @@ static void start_queue(struct vrtc_endpoint *e)
 	vrtc_session_signal(&e->session);
 	if (!e->announced) {
 		e->announced = true;
-		VRTC_LOG(INFO, "%s: requestq of %u entries served by lcore %u (memory on node %d, "
-			       "lcore on node %d), features 0x%" PRIx64,
+		VRTC_LOG(INFO,
+			"%s: requestq of %u entries served by lcore %u (memory on node %d, "
+			"lcore on node %d), features 0x%" PRIx64,
 			e->config.name, ring.size, vrtc_poller_lcore(poller), node,
 			vrtc_poller_node(poller), ring.features);
 	}
@@ -210,8 +212,7 @@ static enum rte_vhost_msg_result refuse(struct vrtc_endpoint *e, struct vrtc_vho
 	return RTE_VHOST_MSG_RESULT_ERR;
 }
 
-static enum rte_vhost_msg_result before_message(
-	struct vrtc_endpoint *e, struct vrtc_vhost_msg *msg)
+static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct vrtc_vhost_msg *msg)
 {
 	uint32_t index;
 
@@ -219,8 +220,8 @@ static enum rte_vhost_msg_result before_message(
 		if (msg->bytes < sizeof(msg->payload.u64) || index >= N_QUEUES)
 			return refuse(e, msg);
 		/* ENABLE of a queue that runs changes nothing; all else does. */
-		if (index == VIRTIO_RTC_REQUESTQ && !(msg->request == VRTC_VHOST_SET_VRING_ENABLE &&
-							     msg->payload.state.num))
+		if (index == VIRTIO_RTC_REQUESTQ &&
+			!(msg->request == VRTC_VHOST_SET_VRING_ENABLE && msg->payload.state.num))
 			stop_queue(e);
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	}
@@ -334,13 +335,13 @@ static void forget_connection(struct vrtc_endpoint *e)
 }
 
 /*
- * A front-end that crashed, or that connects anew at once, can be here before rte_vhost has read the
- * end of its old connection, which is then dropped now: its callback will find nobody.
+ * A front-end that crashed, or that connects anew at once, can be here before rte_vhost has read
+ * the end of its old connection, which is then dropped now: its callback will find nobody.
  */
 static void drop_dead_connection(struct vrtc_endpoint *e)
 {
-	if (e->vid >= 0 && (e->peer_fd == -ENOTCONN ||
-				   (e->peer_fd >= 0 && vrtc_peer_is_gone(e->peer_fd)))) {
+	if (e->vid >= 0 &&
+		(e->peer_fd == -ENOTCONN || (e->peer_fd >= 0 && vrtc_peer_is_gone(e->peer_fd)))) {
 		VRTC_LOG(INFO, "%s: front-end disconnected", e->config.name);
 		forget_connection(e);
 	}
@@ -432,8 +433,8 @@ static void unlink_endpoint(struct vrtc_endpoint *e)
 
 struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *config)
 {
-	struct vrtc_endpoint *e = aligned_alloc(RTE_CACHE_LINE_SIZE,
-		RTE_ALIGN_CEIL(sizeof(*e), (size_t)RTE_CACHE_LINE_SIZE));
+	struct vrtc_endpoint *e = aligned_alloc(
+		RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(sizeof(*e), (size_t)RTE_CACHE_LINE_SIZE));
 	const char *path = config->socket_path;
 
 	if (!e)

@@ -22,9 +22,9 @@
 
 /* What a socket is to be. All of it outlives the endpoint. */
 struct vrtc_endpoint_config {
-	const char *name;	 /* for log lines */
+	const char *name;        /* for log lines */
 	const char *socket_path; /* fits struct sockaddr_un */
-	bool client;		 /* we connect, and connect again, instead of listening */
+	bool client;             /* we connect, and connect again, instead of listening */
 	struct vrtc_device device;
 };
 

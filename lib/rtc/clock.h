@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The clocks that a device can offer, and their readings (virtio-v1.4 RTC Device / Clock Types, Read
- * Requests): a reading is a function of the clock, the leap-second table and one time of the host.
- * The caller asks vrtc_clock_timebase() which, so that after a request it takes that one alone.
+ * The clocks that a device can offer, and their readings (virtio-v1.4 RTC Device / Clock Types,
+ * Read Requests): a reading is a function of the clock, the leap-second table and one time of the
+ * host. The caller asks vrtc_clock_timebase() which, so that after a request it takes that one
+ * alone.
  *
  * A clock is a value, and the functions are pure: any thread, no allocation, no clock read, no log.
  * A request never reaches this file as bytes: clocks come from the configuration.
@@ -28,7 +29,9 @@ enum vrtc_timebase {
 	VRTC_TIMEBASE_REALTIME,  /* ns of the host's CLOCK_REALTIME: smeared as the host is */
 };
 
-/* The host time that the clock's reading needs; VRTC_TIMEBASE_NONE for an unknown type or variant. */
+/*
+ * The host time that the clock's reading needs; VRTC_TIMEBASE_NONE for an unknown type or variant.
+ */
 enum vrtc_timebase vrtc_clock_timebase(const struct vrtc_clock *clock);
 
 /*

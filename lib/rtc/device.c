@@ -6,10 +6,10 @@
 
 /* What a request consists of behind its header. */
 enum layout {
-	LAYOUT_EMPTY,	    /* nothing */
-	LAYOUT_CLOCK,	    /* clock_id, reserved[6] */
+	LAYOUT_EMPTY,         /* nothing */
+	LAYOUT_CLOCK,         /* clock_id, reserved[6] */
 	LAYOUT_CLOCK_COUNTER, /* clock_id, hw_counter, reserved[5] */
-	LAYOUT_ALARM,	    /* an alarm message: refused before its fields are looked at */
+	LAYOUT_ALARM,         /* an alarm message: refused before its fields are looked at */
 };
 
 struct message {
@@ -64,8 +64,8 @@ static uint64_t load_word(const uint8_t *p)
 
 /*
  * The statuses of hw_counter. VIRTIO_RTC_COUNTER_INVALID is described by the specification, so it
- * is not an unknown counter; but no counter can be read through it, so it is a value that no request
- * may carry (DESIGN.md, D14).
+ * is not an unknown counter; but no counter can be read through it, so it is a value that no
+ * request may carry (DESIGN.md, D14).
  */
 static uint8_t counter_status(uint8_t hw_counter)
 {
@@ -81,8 +81,8 @@ static uint8_t counter_status(uint8_t hw_counter)
 }
 
 /*
- * The fields of a request that fits. EOPNOTSUPP and ENODEV come before EINVAL, because the text says
- * of EINVAL "if the inconsistence is not described by the requirements which stipulate status
+ * The fields of a request that fits. EOPNOTSUPP and ENODEV come before EINVAL, because the text
+ * says of EINVAL "if the inconsistence is not described by the requirements which stipulate status
  * VIRTIO_RTC_S_EOPNOTSUPP or VIRTIO_RTC_S_ENODEV"; between those two it is silent, and we take them
  * in the order in which it names them (DESIGN.md, D14).
  */

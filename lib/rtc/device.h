@@ -31,21 +31,21 @@
  */
 struct vrtc_device {
 	const struct vrtc_clock *clock; /* clock_id is the index */
-	uint16_t n_clocks;		/* 0 is allowed: a device without clocks */
+	uint16_t n_clocks;              /* 0 is allowed: a device without clocks */
 };
 
 /* A request that was looked at: what is to be answered, and from which time of the host. */
 struct vrtc_command {
 	enum vrtc_timebase timebase; /* VRTC_TIMEBASE_NONE: no time is needed */
 	uint16_t msg_type;
-	uint8_t status;	    /* as far as it is decided without a reading */
+	uint8_t status;     /* as far as it is decided without a reading */
 	uint8_t resp_bytes; /* how much of the writable part the response takes, 0 to 24 */
 	const struct vrtc_clock *clock;
 };
 
 /* The host's time, taken after the request was popped. */
 struct vrtc_instant {
-	bool known;	     /* false: the host could not be asked; readings become EIO */
+	bool known;          /* false: the host could not be asked; readings become EIO */
 	int64_t timebase_ns; /* of the command's timebase */
 };
 

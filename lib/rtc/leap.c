@@ -5,7 +5,9 @@
 #include "nstime.h"
 #include "sha1.h"
 
-/* The file counts seconds from 1900-01-01 as NTP does; POSIX begins 70 years (17 leap days) later. */
+/*
+ * The file counts seconds from 1900-01-01 as NTP does; POSIX begins 70 years (17 leap days) later.
+ */
 #define POSIX_EPOCH_NTP_S INT64_C(2208988800)
 
 /* UTC with whole offsets began at 1972-01-01, 10 s behind TAI. */
@@ -15,8 +17,8 @@
 #define S_PER_DAY INT64_C(86400)
 
 /*
- * The latest time that a line may name: a week before an int64_t of nanoseconds ends (2262), so that
- * no instant around an entry (offset, smearing window) can overflow.
+ * The latest time that a line may name: a week before an int64_t of nanoseconds ends (2262), so
+ * that no instant around an entry (offset, smearing window) can overflow.
  */
 #define UTC_S_MAX (INT64_MAX / VRTC_NS_PER_S - 7 * S_PER_DAY)
 

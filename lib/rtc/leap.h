@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The leap-second table: how far TAI is ahead of UTC, and when that changes. It is parsed once, from
- * the text of leap-seconds.list (IERS; tzdata installs it in /usr/share/zoneinfo), and converts
- * between TAI and UTC from then on.
+ * The leap-second table: how far TAI is ahead of UTC, and when that changes. It is parsed once,
+ * from the text of leap-seconds.list (IERS; tzdata installs it in /usr/share/zoneinfo), and
+ * converts between TAI and UTC from then on.
  *
- * UTC is counted as in virtio-v1.4 RTC Device / Clock Types: nanoseconds since 1970-01-01 00:00 UTC,
- * seconds counted as POSIX counts them, 86,400 to a day. TAI is nanoseconds since 1970-01-01 00:00
- * TAI. The POSIX count has no number for a leap second, so the clock steps "at the start of the leap
- * second":
+ * UTC is counted as in virtio-v1.4 RTC Device / Clock Types: nanoseconds since 1970-01-01 00:00
+ * UTC, seconds counted as POSIX counts them, 86,400 to a day. TAI is nanoseconds since 1970-01-01
+ * 00:00 TAI. The POSIX count has no number for a leap second, so the clock steps "at the start of
+ * the leap second":
  *
  *   positive   ... 23:59:59.999999999 | 23:59:59.000000000 ... 23:59:59.999999999, 00:00:00 ...
  *              | is the start of 23:59:60. The second before midnight is shown twice (AMBIGUOUS).
@@ -33,7 +33,8 @@
 
 /*
  * Entries lie at midnight UTC and at least this far apart: leap seconds end a month (ITU-R
- * TF.460-6), and 28 days is the shortest. No two smearing windows (a day and a second) overlap then.
+ * TF.460-6), and 28 days is the shortest. No two smearing windows (a day and a second) overlap
+ * then.
  */
 #define VRTC_LEAP_DISTANCE_MIN_S (28 * INT64_C(86400))
 
@@ -92,14 +93,15 @@ struct vrtc_leap_error {
  * Parse the text of a leap-seconds.list: bytes at text, no NUL needed at the end.
  *
  * Lines end in LF or CR LF. Returns VRTC_LEAP_OK, or the first thing that is wrong: *table is then
- * empty, and *error, if error is not NULL, says where and what. On VRTC_LEAP_OK *error is unchanged.
+ * empty, and *error, if error is not NULL, says where and what. On VRTC_LEAP_OK *error is
+ * unchanged.
  */
 enum vrtc_leap_result vrtc_leap_parse(struct vrtc_leap_table *table, const char *text, size_t bytes,
 	struct vrtc_leap_error *error);
 
 /*
- * Whether the table no longer vouches for this time (utc_s: POSIX seconds, any value): a leap second
- * announced since may be missing. The empty table has always expired.
+ * Whether the table no longer vouches for this time (utc_s: POSIX seconds, any value): a leap
+ * second announced since may be missing. The empty table has always expired.
  */
 bool vrtc_leap_expired(const struct vrtc_leap_table *table, int64_t utc_s);
 

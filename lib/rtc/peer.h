@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Our end of a front-end's connection, which rte_vhost accepts and keeps to itself. It is found among
- * the process's descriptors by the address that it is bound to.
+ * Our end of a front-end's connection, which rte_vhost accepts and keeps to itself. It is found
+ * among the process's descriptors by the address that it is bound to.
  *
  * Any thread; control path only: looks at every descriptor of the process.
  */

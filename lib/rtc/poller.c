@@ -30,9 +30,9 @@
 /* Empty turns before the idle policy sets in: a driver that asks again at once finds us polling. */
 #define IDLE_AFTER_TURNS 2048
 /* The longest run of pause instructions between two looks: 1 to 3 us, depending on the CPU. */
-#define PAUSES_MAX 64
+#define PAUSES_MAX       64
 /* A front-end that gave no kick eventfd wants to be polled: how often, when all else sleeps. */
-#define POLLED_SLEEP_MS 1
+#define POLLED_SLEEP_MS  1
 
 struct session_list {
 	unsigned n;
@@ -238,8 +238,7 @@ int vrtc_poller_run(void *poller)
 	rte_rcu_qsbr_thread_online(p->qsbr, QSBR_THREAD);
 	while (!atomic_load_explicit(&p->stop, memory_order_relaxed)) {
 		/* Acquire: pairs with the release in replace_list(). */
-		struct session_list *list =
-			atomic_load_explicit(&p->list, memory_order_acquire);
+		struct session_list *list = atomic_load_explicit(&p->list, memory_order_acquire);
 
 		if (poll_all(list) > 0) {
 			empty_turns = 0;

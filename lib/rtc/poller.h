@@ -15,7 +15,7 @@
 
 /* D12. Declared in the order of rising latency and falling cost. */
 enum vrtc_idle {
-	VRTC_IDLE_BUSY,	     /* polls without a pause: the product */
+	VRTC_IDLE_BUSY,      /* polls without a pause: the product */
 	VRTC_IDLE_PAUSE,     /* polls with the CPU's pause instruction between empty turns */
 	VRTC_IDLE_INTERRUPT, /* sleeps until a driver kicks */
 };

@@ -16,7 +16,8 @@ static uint32_t serve(struct vrtc_session *s, const struct vrtc_chain *chain, ui
 	struct vrtc_instant now = {.known = false};
 	struct vrtc_command cmd;
 
-	vrtc_device_decode(s->device, chain->req, chain->readable_bytes, chain->writable_bytes, &cmd);
+	vrtc_device_decode(
+		s->device, chain->req, chain->readable_bytes, chain->writable_bytes, &cmd);
 	/* The chain was popped above, so what is read here is later than the driver's request. */
 	if (cmd.timebase != VRTC_TIMEBASE_NONE)
 		now.known = vrtc_timesource_read(s->time, cmd.timebase, &now.timebase_ns);

@@ -29,7 +29,7 @@ struct vrtc_session {
 	struct vrtc_vring requestq;
 	const struct vrtc_device *device;
 	const struct vrtc_timesource *time;
-	int callfd;	  /* rte_vhost's; valid while the queue runs; < 0: the driver polls */
+	int callfd;       /* rte_vhost's; valid while the queue runs; < 0: the driver polls */
 	bool fault_told;  /* the control thread was told that the ring is broken */
 	int attention_fd; /* eventfd that wakes the control thread */
 	atomic_bool faulty;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A window of span_s seconds of TAI gains or loses one second. So after x ns in it the smeared clock
- * is x/span_s ns away from the clock that goes on with the old offset, and
+ * A window of span_s seconds of TAI gains or loses one second. So after x ns in it the smeared
+ * clock is x/span_s ns away from the clock that goes on with the old offset, and
  *
  *   positive  y = floor(x * (span_s - 1) / span_s) = x - ceil(x / span_s)
  *   negative  y = floor(x * (span_s + 1) / span_s) = x + floor(x / span_s)

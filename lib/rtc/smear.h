@@ -15,15 +15,15 @@
  * from noon to noon" leave a step of 11.6 us between them, and a step is forbidden. UTC_SLS is as
  * the specification has it.
  *
- * A smeared time is the exact rational value, rounded down to a nanosecond. It never decreases while
- * TAI increases; slowed down it shows some nanoseconds twice, sped up it passes over some.
+ * A smeared time is the exact rational value, rounded down to a nanosecond. It never decreases
+ * while TAI increases; slowed down it shows some nanoseconds twice, sped up it passes over some.
  *
  * The windows of two leap seconds never overlap: vrtc_leap_parse() refuses entries closer than
  * VRTC_LEAP_DISTANCE_MIN_S.
  *
- * Pure functions of their parameters: any thread, no allocation, no clock, integers only. Outside of
- * the windows and after the last leap second a conversion costs one comparison and one addition;
- * within a window, one division more.
+ * Pure functions of their parameters: any thread, no allocation, no clock, integers only. Outside
+ * of the windows and after the last leap second a conversion costs one comparison and one
+ * addition; within a window, one division more.
  */
 #ifndef VRTC_SMEAR_H
 #define VRTC_SMEAR_H

@@ -46,8 +46,8 @@ static bool read_table_tai_s(const struct vrtc_timesource *ts, int64_t realtime_
 
 void vrtc_timesource_refresh(struct vrtc_timesource *ts, struct vrtc_timesource_report *report)
 {
-	enum vrtc_tai_origin was = (enum vrtc_tai_origin)atomic_load_explicit(
-		&ts->tai_origin, memory_order_relaxed);
+	enum vrtc_tai_origin was =
+		(enum vrtc_tai_origin)atomic_load_explicit(&ts->tai_origin, memory_order_relaxed);
 
 	*report = (struct vrtc_timesource_report){
 		.origin = was,

@@ -4,7 +4,7 @@
  *
  * TAI is the base of UTC and of the smeared clocks (D5). It is CLOCK_TAI where the kernel was told
  * TAI - UTC and the leap-second table says the same; otherwise CLOCK_REALTIME and the table's
- * offset, so that UTC is right in any case and TAI is right although most kernels were told nothing.
+ * offset, so that UTC is right in any case and TAI on the many kernels that were told nothing.
  *
  * Threads: vrtc_timesource_read() from any thread, without a lock and without a system call where
  * the kernel's clock source allows the vDSO; vrtc_timesource_refresh() from one thread at a time.
@@ -23,7 +23,7 @@
 
 /* Where TAI comes from. */
 enum vrtc_tai_origin {
-	VRTC_TAI_FROM_KERNEL,	/* CLOCK_TAI */
+	VRTC_TAI_FROM_KERNEL,   /* CLOCK_TAI */
 	VRTC_TAI_FROM_REALTIME, /* CLOCK_REALTIME and the leap-second table */
 };
 
@@ -40,7 +40,7 @@ struct vrtc_timesource_report {
 	enum vrtc_tai_origin origin;
 	int kernel_tai_s; /* TAI - UTC of the kernel; 0: it was never told */
 	int table_tai_s;  /* TAI - UTC of the table, now */
-	bool changed;	  /* differs from what the last refresh found */
+	bool changed;     /* differs from what the last refresh found */
 };
 
 /* leap must outlive ts. Refreshes once; no errors. */
@@ -49,8 +49,8 @@ void vrtc_timesource_init(struct vrtc_timesource *ts, const struct vrtc_leap_tab
 
 /*
  * Asks the kernel again for its TAI - UTC and decides where TAI comes from. To be called about once
- * a second, and whenever the kernel's clocks were set. Within a minute of a leap second the decision
- * is left as it was: the table counts the leap second from its start, the kernel from its end.
+ * a second, and whenever the kernel's clocks were set. Within a minute of a leap second the
+ * decision is left as it was: the table counts the leap second from its start, the kernel from its end.
  */
 void vrtc_timesource_refresh(struct vrtc_timesource *ts, struct vrtc_timesource_report *report);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The vhost-user messages that backend.c looks at before rte_vhost does. The hook of rte_vhost hands
- * out its own private structure; of it we use the head, which is the message as on the wire (QEMU,
+ * The vhost-user messages that backend.c looks at before rte_vhost does. The hook of rte_vhost
+ * hands out its own private structure; of it we use the head, which is the message as on the wire (QEMU,
  * docs/interop/vhost-user.rst), and the descriptors that came along, whose place differs between
  * versions of DPDK and is only needed to close them when a message is refused.
  */
@@ -33,11 +33,11 @@ enum vrtc_vhost_request {
 	VRTC_VHOST_SET_VRING_ENABLE = 18,
 };
 
-#define VRTC_VHOST_F_PROTOCOL_FEATURES 30
-#define VRTC_VHOST_PROTOCOL_F_MQ	0
+#define VRTC_VHOST_F_PROTOCOL_FEATURES  30
+#define VRTC_VHOST_PROTOCOL_F_MQ        0
 #define VRTC_VHOST_PROTOCOL_F_REPLY_ACK 3
 
-#define VRTC_VHOST_FLAG_NEED_REPLY (1u << 3)
+#define VRTC_VHOST_FLAG_NEED_REPLY  (1u << 3)
 #define VRTC_VHOST_VRING_INDEX_MASK 0xff
 
 struct vrtc_vhost_msg {

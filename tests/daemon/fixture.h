@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A real dpdk-rtc in a process of its own, for the tests that are its front-end. The program is
- * $DPDK_RTC, which may be a wrapper (valgrind). Every wait is bounded; whatever fails ends the test.
+ * $DPDK_RTC, which may be a wrapper (valgrind). Every wait is bounded; a failure ends the test.
  */
 #ifndef FIXTURE_H
 #define FIXTURE_H
@@ -18,7 +18,7 @@
 #define FIXTURE_WAIT_MS 30000
 
 struct fixture {
-	char dir[64];	  /* a folder of our own */
+	char dir[64];     /* a folder of our own */
 	char socket[108]; /* of the first device, dir/rtc.sock */
 	const char *args[FIXTURE_ARGS_MAX + 1];
 	unsigned n_args;

@@ -70,7 +70,7 @@ static void connect_device(unsigned i)
 	fixture_config(&fixture, &cfg);
 	cfg.socket_path = socket_path[i];
 	cfg.ring_size = 16;
-	cfg.mem_bytes = 1 << 16;
+	cfg.mem_bytes = 1 << 20;
 	cfg.wait = i % 2 ? VFE_WAIT_SLEEP : VFE_WAIT_POLL;
 	fixture_connect_as(&session[i], &cfg);
 }
@@ -108,8 +108,7 @@ static void all_devices_are_asked_before_any_answer_is_taken(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < N_DEVICES; i++)
-		assert_int_equal(
-			vfe_rtc_submit(&session[i], &req, sizeof(req), 16, &slot[i]), 0);
+		assert_int_equal(vfe_rtc_submit(&session[i], &req, sizeof(req), 16, &slot[i]), 0);
 	for (unsigned i = 0; i < N_DEVICES; i++) {
 		uint8_t resp[16];
 

@@ -135,8 +135,8 @@ static void requests_in_flight_survive_kill_9_and_restart(void **state)
 		for (unsigned i = 0; i < VFE_RTC_SLOTS; i++) {
 			if (i == VFE_RTC_SLOTS / 2)
 				fixture_kill(&fixture);
-			assert_int_equal(vfe_rtc_submit(&s, &read_monotonic,
-						 sizeof(read_monotonic), sizeof(resp), &slot[i]),
+			assert_int_equal(vfe_rtc_submit(&s, &read_monotonic, sizeof(read_monotonic),
+						 sizeof(resp), &slot[i]),
 				0);
 		}
 		fixture_start(&fixture);
@@ -144,9 +144,8 @@ static void requests_in_flight_survive_kill_9_and_restart(void **state)
 		for (unsigned i = 0; i < VFE_RTC_SLOTS; i++) {
 			uint64_t ns;
 
-			assert_int_equal(vfe_rtc_collect(&s, slot[i], &resp, NULL,
-						 FIXTURE_WAIT_MS),
-				0);
+			assert_int_equal(
+				vfe_rtc_collect(&s, slot[i], &resp, NULL, FIXTURE_WAIT_MS), 0);
 			assert_int_equal(resp.head.status, VIRTIO_RTC_S_OK);
 			ns = vrtc_le64_get(resp.clock_reading);
 			assert_true(ns >= last_ns);
@@ -206,8 +205,8 @@ static void a_buffer_may_lie_across_two_adjacent_regions(void **state)
 	assert_int_equal(vfe_mem_add(&s.mem, high_gpa, 1 << 20, 0), 0);
 	assert_int_equal(vfe_session_set_mem_table(&s), 0);
 	for (uint64_t below = 1; below < 32; below++) {
-		struct vfe_seg segs[2] = {{high_gpa - below, 16, false},
-			{high_gpa - below + 16, 16, true}};
+		struct vfe_seg segs[2] = {
+			{high_gpa - below, 16, false}, {high_gpa - below + 16, 16, true}};
 		struct vfe_done done;
 
 		for (unsigned i = 0; i < 32; i++) {

@@ -30,9 +30,9 @@ static unsigned long cpu_ticks(pid_t pid)
 	assert_non_null(fgets(line, sizeof(line), f));
 	fclose(f);
 	/* Fields 14 and 15; the name in field 2 may hold anything but ends with the last ')'. */
-	assert_int_equal(sscanf(strrchr(line, ')') + 2,
-				 "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-				 &system),
+	assert_int_equal(
+		sscanf(strrchr(line, ')') + 2,
+			"%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system),
 		2);
 	return user + system;
 }

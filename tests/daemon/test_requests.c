@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every request, from a real front-end process to the real daemon. What each status is for is tested
- * byte by byte in tests/unit/test_device.c; here it is that the bytes arrive.
+ * Every request, from a real front-end process to the real daemon. What each status is for is
+ * tested byte by byte in tests/unit/test_device.c; here it is that the bytes arrive.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,11 +59,10 @@ static void cfg_and_capabilities_of_the_default_clocks(void **state)
 			uint64_t reading_ns;
 			uint64_t cycles;
 
-			assert_int_equal(vfe_rtc_cross_cap(&s, id, counter, &supported),
-				VIRTIO_RTC_S_OK);
-			assert_false(supported);
 			assert_int_equal(
-				vfe_rtc_read_cross(&s, id, counter, &reading_ns, &cycles),
+				vfe_rtc_cross_cap(&s, id, counter, &supported), VIRTIO_RTC_S_OK);
+			assert_false(supported);
+			assert_int_equal(vfe_rtc_read_cross(&s, id, counter, &reading_ns, &cycles),
 				VIRTIO_RTC_S_EOPNOTSUPP);
 		}
 	}
@@ -119,8 +118,8 @@ static void used_length_is_what_was_written_and_not_a_byte_more_is(void **state)
 			0);
 		assert_int_equal(used_bytes, wanted);
 		if (room > 0)
-			assert_int_equal(resp[0],
-				room >= 16 ? VIRTIO_RTC_S_OK : VIRTIO_RTC_S_EINVAL);
+			assert_int_equal(
+				resp[0], room >= 16 ? VIRTIO_RTC_S_OK : VIRTIO_RTC_S_EINVAL);
 		for (uint32_t i = wanted; i < room; i++)
 			assert_int_equal(resp[i], 0xa5);
 	}
@@ -148,7 +147,7 @@ static void a_request_that_is_too_short_is_einval(void **state)
 	vfe_session_fini(&s);
 }
 
-/* A READ of UTC and its response in pieces: bit i of a mask is set where a piece ends behind byte i. */
+/* A READ of UTC and its response in pieces: bit i of a mask says that a piece ends behind byte i. */
 static void read_in_pieces(struct vfe_session *s, uint64_t gpa, uint32_t req_cuts,
 	uint32_t resp_cuts, bool indirect, bool mixed)
 {
@@ -168,8 +167,7 @@ static void read_in_pieces(struct vfe_session *s, uint64_t gpa, uint32_t req_cut
 
 		for (uint32_t i = 0; i < 16; i++) {
 			if (i == 15 || cuts & 1u << i) {
-				segs[n++] = (struct vfe_seg){
-					at + begin, i + 1 - begin, part};
+				segs[n++] = (struct vfe_seg){at + begin, i + 1 - begin, part};
 				begin = i + 1;
 			}
 		}
@@ -269,8 +267,8 @@ static void sixty_four_requests_at_once_are_answered_in_order(void **state)
 			uint32_t used_bytes;
 			uint64_t ns;
 
-			assert_int_equal(vfe_rtc_collect(&s, slot[i], &resp, &used_bytes,
-						 FIXTURE_WAIT_MS),
+			assert_int_equal(
+				vfe_rtc_collect(&s, slot[i], &resp, &used_bytes, FIXTURE_WAIT_MS),
 				0);
 			assert_int_equal(resp.head.status, VIRTIO_RTC_S_OK);
 			ns = vrtc_le64_get(resp.clock_reading);

@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 struct child {
-	pid_t pid;	/* 0: not running */
+	pid_t pid;      /* 0: not running */
 	char *out_path; /* both NULL: inherited */
 	char *err_path;
 };
@@ -23,8 +23,8 @@ struct child {
  * @param out_path, err_path  files that are truncated and get stdout and stderr; NULL: inherited
  * @return  0, or -errno: nothing runs. A program that cannot be executed is -ENOENT, -EACCES ...
  */
-int child_start(struct child *child, const char *const *argv, const char *out_path,
-	const char *err_path);
+int child_start(
+	struct child *child, const char *const *argv, const char *out_path, const char *err_path);
 
 /* Whether it still runs; one that has ended is left to be reaped by child_wait(). */
 bool child_runs(const struct child *child);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every status and every byte of the responses, case by case after the statements of virtio-v1.4 RTC
- * Device / Device Operation. The device here has five clocks and a leap-second table of one entry.
+ * Every status and every byte of the responses, case by case after the statements of virtio-v1.4
+ * RTC Device / Device Operation. The device here has five clocks and a leap-second table of one entry.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -272,7 +272,7 @@ static void unknown_msg_type_is_eopnotsupp(void **state)
 	}
 }
 
-static void unknown_msg_type_is_eopnotsupp_even_with_reserved_bits_and_one_byte_of_room(void **state)
+static void unknown_msg_type_is_eopnotsupp_even_with_reserved_bits_and_little_room(void **state)
 {
 	struct request r = make(0x7777, 0xffff, 0xff);
 	struct answer a;
@@ -426,8 +426,8 @@ static void additional_space_on_either_side_is_ignored(void **state)
 	(void)state;
 	for (unsigned m = 0; m < N_MESSAGES; m++) {
 		struct request r = make(messages[m], 0, 0);
-		struct answer exact = ask_in_room(
-			&r, request_bytes(messages[m]), response_bytes(messages[m]));
+		struct answer exact =
+			ask_in_room(&r, request_bytes(messages[m]), response_bytes(messages[m]));
 
 		/* What follows a request is not part of it, whatever it is. */
 		memset(r.b + request_bytes(messages[m]), 0xff, 24 - request_bytes(messages[m]));
@@ -484,13 +484,14 @@ static void cfg_and_capabilities_are_the_same_at_every_repetition(void **state)
 	(void)state;
 	for (unsigned t = 0; t < 3; t++) {
 		for (uint16_t id = 0; id < N_CLOCKS; id++) {
-			struct answer first = ask(types[t], types[t] == VIRTIO_RTC_REQ_CFG ? 0 : id, 0);
+			struct answer first =
+				ask(types[t], types[t] == VIRTIO_RTC_REQ_CFG ? 0 : id, 0);
 
 			(void)ask(VIRTIO_RTC_REQ_READ, id, 0);
 			(void)ask(0x7777, id, 0);
 			for (unsigned i = 0; i < 100; i++) {
-				struct answer again = ask(
-					types[t], types[t] == VIRTIO_RTC_REQ_CFG ? 0 : id, 0);
+				struct answer again =
+					ask(types[t], types[t] == VIRTIO_RTC_REQ_CFG ? 0 : id, 0);
 
 				assert_memory_equal(&again, &first, sizeof(first));
 			}
@@ -504,7 +505,8 @@ int main(void)
 		cmocka_unit_test(cfg_tells_the_number_of_clocks_and_zeroes_reserved_fields),
 		cmocka_unit_test(clock_cap_tells_type_and_variant_and_no_alarm_without_the_feature),
 		cmocka_unit_test(clocks_other_than_utc_smeared_have_the_variant_unspecified),
-		cmocka_unit_test(cross_cap_of_a_known_counter_without_a_map_is_ok_with_the_flag_clear),
+		cmocka_unit_test(
+			cross_cap_of_a_known_counter_without_a_map_is_ok_with_the_flag_clear),
 		cmocka_unit_test(read_cross_without_a_map_is_eopnotsupp),
 		cmocka_unit_test(cross_cap_agrees_with_read_cross_for_every_counter_and_clock),
 		cmocka_unit_test(read_answers_the_reading_in_nanoseconds_for_every_clock),
@@ -512,7 +514,7 @@ int main(void)
 		cmocka_unit_test(a_reading_that_the_host_cannot_give_is_eio),
 		cmocka_unit_test(unknown_msg_type_is_eopnotsupp),
 		cmocka_unit_test(
-			unknown_msg_type_is_eopnotsupp_even_with_reserved_bits_and_one_byte_of_room),
+			unknown_msg_type_is_eopnotsupp_even_with_reserved_bits_and_little_room),
 		cmocka_unit_test(the_notification_type_is_no_request),
 		cmocka_unit_test(unknown_hw_counter_is_eopnotsupp),
 		cmocka_unit_test(the_counter_called_invalid_is_einval),
