@@ -105,6 +105,8 @@ static void format_difference(int64_t ns, char *text, size_t text_bytes)
 		snprintf(text, text_bytes, "%c%" PRIu64 " ns", sign, size);
 	else if (size < 10000000)
 		snprintf(text, text_bytes, "%c%.3f us", sign, (double)size / 1e3);
+	else if (size < 10000000000)
+		snprintf(text, text_bytes, "%c%.6f ms", sign, (double)size / 1e6);
 	else
 		snprintf(text, text_bytes, "%c%" PRIu64 ".%09" PRIu64 " s", sign, size / NS_PER_S,
 			size % NS_PER_S);
