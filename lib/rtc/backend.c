@@ -32,8 +32,9 @@
 		1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VRTC_VHOST_F_PROTOCOL_FEATURES)
 /*
  * MQ: without it QEMU takes the number of queues to be one. REPLY_ACK: QEMU 11 needs it to know
- * that a message was refused. Not STATUS: readiness would wait for a message that some front-ends never
- * send. Nothing else: each further bit is a message of rte_vhost that a guest's owner can send.
+ * that a message was refused. Not STATUS: readiness would wait for a message that some front-ends
+ * never send. Nothing else: each further bit is a message of rte_vhost that a guest's owner can
+ * send.
  */
 #define PROTOCOL_FEATURES                                                                          \
 	(1ULL << VRTC_VHOST_PROTOCOL_F_MQ | 1ULL << VRTC_VHOST_PROTOCOL_F_REPLY_ACK)

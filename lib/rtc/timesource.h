@@ -50,7 +50,8 @@ void vrtc_timesource_init(struct vrtc_timesource *ts, const struct vrtc_leap_tab
 /*
  * Asks the kernel again for its TAI - UTC and decides where TAI comes from. To be called about once
  * a second, and whenever the kernel's clocks were set. Within a minute of a leap second the
- * decision is left as it was: the table counts the leap second from its start, the kernel from its end.
+ * decision is left as it was: the table counts the leap second from its start, the kernel from its
+ * end.
  */
 void vrtc_timesource_refresh(struct vrtc_timesource *ts, struct vrtc_timesource_report *report);
 

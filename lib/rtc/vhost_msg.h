@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The vhost-user messages that backend.c looks at before rte_vhost does. The hook of rte_vhost
- * hands out its own private structure; of it we use the head, which is the message as on the wire (QEMU,
- * docs/interop/vhost-user.rst), and the descriptors that came along, whose place differs between
- * versions of DPDK and is only needed to close them when a message is refused.
+ * hands out its own private structure; of it we use the head, which is the message as on the wire
+ * (QEMU, docs/interop/vhost-user.rst), and the descriptors that came along, whose place differs
+ * between versions of DPDK and is only needed to close them when a message is refused.
  */
 #ifndef VRTC_VHOST_MSG_H
 #define VRTC_VHOST_MSG_H

@@ -147,7 +147,7 @@ static void a_request_that_is_too_short_is_einval(void **state)
 	vfe_session_fini(&s);
 }
 
-/* A READ of UTC and its response in pieces: bit i of a mask says that a piece ends behind byte i. */
+/* A READ of UTC and its response in pieces: bit i of a mask: a piece ends behind byte i. */
 static void read_in_pieces(struct vfe_session *s, uint64_t gpa, uint32_t req_cuts,
 	uint32_t resp_cuts, bool indirect, bool mixed)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Every status and every byte of the responses, case by case after the statements of virtio-v1.4
- * RTC Device / Device Operation. The device here has five clocks and a leap-second table of one entry.
+ * RTC Device / Device Operation. The device here has five clocks and a table of one entry.
  */
 #include <setjmp.h>
 #include <stdarg.h>
