@@ -69,7 +69,7 @@ struct vrtc_leap_entry {
 	int64_t utc_s;       /* POSIX seconds; a midnight */
 	int64_t utc_ns;      /* the same in ns */
 	int64_t tai_ns;      /* the same instant on TAI */
-	int64_t step_tai_ns; /* the instant at which a UTC clock steps: tai_ns or one second before */
+	int64_t step_tai_ns; /* at which a UTC clock steps: tai_ns or one second before */
 	int64_t offset_ns;   /* TAI - UTC */
 	int32_t offset_s;    /* the same in s */
 	int32_t step_s;      /* +1 positive leap second, -1 negative, 0 in the first entry */

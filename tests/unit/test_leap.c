@@ -520,8 +520,7 @@ static void utc_steps_back_one_second_exactly_at_the_start_of_a_positive_leap_se
 	assert_true(utc_of(&invented, step_tai_ns + S + 1) == midnight_ns + 1);
 }
 
-static void utc_steps_forward_one_second_exactly_at_the_start_of_a_negative_leap_second(
-	void **state)
+static void utc_steps_forward_one_second_exactly_at_the_start_of_a_negative_one(void **state)
 {
 	const int64_t midnight_ns = UTC_1973_01 * S;
 	const int64_t step_tai_ns = (UTC_1973_01 - 1 + 11) * S; /* 23:59:59 UTC would begin */
@@ -695,7 +694,7 @@ int main(void)
 		cmocka_unit_test(
 			utc_steps_back_one_second_exactly_at_the_start_of_a_positive_leap_second),
 		cmocka_unit_test(
-			utc_steps_forward_one_second_exactly_at_the_start_of_a_negative_leap_second),
+			utc_steps_forward_one_second_exactly_at_the_start_of_a_negative_one),
 		cmocka_unit_test(utc_is_unknown_before_1972_and_leaves_output),
 		cmocka_unit_test(repeated_second_is_ambiguous_with_both_its_instants),
 		cmocka_unit_test(skipped_second_gives_the_instant_of_the_step),

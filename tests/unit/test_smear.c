@@ -315,7 +315,9 @@ static void inverse_of_a_reading_is_never_later_than_the_reading(void **state)
 			int64_t back_ns =
 				tai_of(curves[c].smear, smeared_of(curves[c].smear, tai_ns));
 
-			/* Slowed down, two neighbours show the same; else it is the same instant. */
+			/*
+			 * Slowed down, two neighbours show the same; else it is the same instant.
+			 */
 			assert_in_range(tai_ns - back_ns, 0, curves[c].num < curves[c].den ? 1 : 0);
 		}
 	}
@@ -444,7 +446,9 @@ static void machines_own_table_smears_the_leap_second_of_2016(void **state)
 	fclose(file);
 	assert_int_equal(vrtc_leap_parse(&real, text, bytes, NULL), VRTC_LEAP_OK);
 
-	/* At the start of 23:59:60 noon-linear has smeared 43200 of 86401 s, UTC-SLS 999 of 1000. */
+	/*
+	 * At the start of 23:59:60 noon-linear has smeared 43200 of 86401 s, UTC-SLS 999 of 1000.
+	 */
 	vrtc_smear_from_tai(NOON, &real, (UTC_2017_01 + 36) * S, &ns);
 	assert_true(ns == UTC_2017_01 * S - 43200 * S / 86401 - 1);
 	vrtc_smear_from_tai(SLS, &real, (UTC_2017_01 + 36) * S, &ns);
