@@ -39,7 +39,8 @@ entry_begin() { mktemp -d "$CACHE/tmp.XXXXXX"; }
 # entry_commit BUILT FINAL: stamps what was built and gives it its name.
 entry_commit() {
 	local built=$1 final=$2 sums
-	sums=$(cd "$built" && find . -type f ! -name SHA256SUMS -print0 | sort -z | xargs -0 sha256sum) ||
+	sums=$(cd "$built" &&
+		find . -type f ! -name SHA256SUMS -print0 | sort -z | xargs -0 sha256sum) ||
 		die "cannot checksum $built"
 	printf '%s\n' "$sums" >"$built/SHA256SUMS"
 	chmod 755 "$built"
@@ -56,14 +57,24 @@ entry_good() {
 	return 1
 }
 
+# is_recent FILE: was it made less than a day ago, and nobody wants to look again?
+is_recent() {
+	[ -z "${DPDK_RTC_REFRESH:-}" ] &&
+		[ -n "$(find "$1" -mmin "-$FRESH_MINUTES" 2>/dev/null)" ]
+}
+
 # The mirror of Debian the system itself uses, with apt's own reading of sources.list, *.list and
 # *.sources. Security and third-party archives do not have our suite, so the release's name decides.
 mirror() {
 	local codename='' uri release
 	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	# shellcheck disable=SC2016  # apt's names, not ours
 	while read -r uri release; do
 		case $release in
-		"$SUITE"|"$codename"|oldstable|stable|testing|unstable|sid) echo "${uri%/}"; return 0 ;;
+		"$SUITE" | "$codename" | oldstable | stable | testing | unstable | sid)
+			echo "${uri%/}"
+			return 0
+			;;
 		esac
 	done < <(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages')
 	return 1
@@ -108,8 +119,7 @@ apt_begin() {
 	} >"$dir/apt.conf"
 	export APT_CONFIG=$dir/apt.conf
 	# Lists are refreshed once a day, or when asked for.
-	if [ -z "${DPDK_RTC_REFRESH:-}" ] && [ -n "$(find "$dir/updated" -mmin -$FRESH_MINUTES 2>/dev/null)" ]
-	then return 0; fi
+	if is_recent "$dir/updated"; then return 0; fi
 	say "reading the package lists of $SUITE and $SUITE-backports from $uri"
 	rm -f "$dir/updated"
 	apt-get -qq update >&2 || return 1
@@ -153,9 +163,7 @@ newest_entry() {
 # is_fresh KIND SCRIPTS: was the newest version looked up less than a day ago, and the entry made by
 # these very scripts? (An entry's name ends with their hash.)
 is_fresh() {
-	[ -z "${DPDK_RTC_REFRESH:-}" ] &&
-		[ -n "$(find "$CACHE/$1/current" -mmin -$FRESH_MINUTES 2>/dev/null)" ] &&
-		grep -q -e "-$2\$" "$CACHE/$1/current"
+	is_recent "$CACHE/$1/current" && grep -q -e "-$2\$" "$CACHE/$1/current"
 }
 
 # hash_of FILE...: twelve digits that change when one of the files does.

@@ -18,7 +18,6 @@
  * writes `begin=STEP` and waits for the line `go`. The host notes its clocks before it sends `go`
  * and after it got the reading, and the reading must lie between the two.
  */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -146,7 +145,7 @@ static bool wait_for_go(const char *step)
 		fail("the host sent no go");
 		return false;
 	}
-	if (strcmp(text, "go")) {
+	if (strcmp(text, "go") != 0) {
 		fail("the host sent '%s' for go", text);
 		return false;
 	}
@@ -206,7 +205,8 @@ static bool is_virtio(const char *class, const char *name)
 {
 	char parent[64];
 
-	return parent_device(class, name, parent, sizeof(parent)) && !strncmp(parent, "virtio", 6);
+	return parent_device(class, name, parent, sizeof(parent)) &&
+	       strncmp(parent, "virtio", 6) == 0;
 }
 
 /* How many PHCs of virtio devices there are. */
@@ -228,8 +228,8 @@ static int count_phcs(void)
 /* --- Steps about the driver ------------------------------------------------------------------ */
 
 /*
- * A module's parameters, as modprobe finds them: each `NAME.parameter=value` of the kernel's command
- * line. QEMU puts the addresses of microvm's virtio-mmio devices there.
+ * A module's parameters, as modprobe finds them: each `NAME.parameter=value` of the kernel's
+ * command line. QEMU puts the addresses of microvm's virtio-mmio devices there.
  */
 static void module_parameters(const char *name, char *text, size_t size)
 {
@@ -241,7 +241,7 @@ static void module_parameters(const char *name, char *text, size_t size)
 		return;
 	snprintf(prefix, sizeof(prefix), "%s.", name);
 	for (word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-		if (strncmp(word, prefix, strlen(prefix)))
+		if (strncmp(word, prefix, strlen(prefix)) != 0)
 			continue;
 		used += (size_t)snprintf(text + used, size - used, "%s ", word + strlen(prefix));
 		if (used >= size) {
@@ -321,7 +321,7 @@ static void step_probe(void)
 	while (dir && (entry = readdir(dir))) {
 		char path[512], bits[128];
 
-		if (strncmp(entry->d_name, "virtio", 6))
+		if (strncmp(entry->d_name, "virtio", 6) != 0)
 			continue;
 		snprintf(path, sizeof(path), DRIVER_DIR "/%s/features", entry->d_name);
 		if (read_line(path, bits, sizeof(bits)))
@@ -370,7 +370,7 @@ static int bound_devices(char names[][64])
 	if (!dir)
 		return 0;
 	while (count < MAX_DEVICES && (entry = readdir(dir)))
-		if (!strncmp(entry->d_name, "virtio", 6))
+		if (strncmp(entry->d_name, "virtio", 6) == 0)
 			snprintf(names[count++], 64, "%.63s", entry->d_name);
 	closedir(dir);
 	return count;
@@ -390,14 +390,17 @@ static void step_rebind(long count)
 	for (; done < count && !failure[0]; done++) {
 		for (int i = 0; i < devices; i++)
 			if (!write_text(DRIVER_DIR "/unbind", names[i]))
-				fail("unbind %s, time %ld: %s", names[i], done + 1, strerror(errno));
+				fail("unbind %s, time %ld: %s", names[i], done + 1,
+					strerror(errno));
 		if (!failure[0] && count_phcs())
-			fail("unbound, time %ld, and %d PHCs are still there", done + 1, count_phcs());
+			fail("unbound, time %ld, and %d PHCs are still there", done + 1,
+				count_phcs());
 		for (int i = 0; i < devices; i++)
 			if (!write_text(DRIVER_DIR "/bind", names[i]))
 				fail("bind %s, time %ld: %s", names[i], done + 1, strerror(errno));
 		if (!failure[0] && count_phcs() != phcs)
-			fail("bound again, time %ld: %d PHCs, %d before", done + 1, count_phcs(), phcs);
+			fail("bound again, time %ld: %d PHCs, %d before", done + 1, count_phcs(),
+				phcs);
 	}
 	fact("rebind.count=%ld", done);
 }
@@ -669,7 +672,8 @@ static int open_rtc(char *name, size_t size)
 
 	name[0] = '\0';
 	for (int i = 0; i < count; i++) {
-		if (!name[0] && entries[i]->d_name[0] != '.' && is_virtio("rtc", entries[i]->d_name))
+		if (!name[0] && entries[i]->d_name[0] != '.' &&
+			is_virtio("rtc", entries[i]->d_name))
 			snprintf(name, size, "%.15s", entries[i]->d_name);
 		free(entries[i]);
 	}
@@ -743,8 +747,11 @@ static void step_alarm(long seconds)
 	}
 	due = rtc_seconds(&now) + seconds;
 	gmtime_r(&due, &tm);
-	alarm.time = (struct rtc_time){.tm_sec = tm.tm_sec, .tm_min = tm.tm_min,
-		.tm_hour = tm.tm_hour, .tm_mday = tm.tm_mday, .tm_mon = tm.tm_mon,
+	alarm.time = (struct rtc_time){.tm_sec = tm.tm_sec,
+		.tm_min = tm.tm_min,
+		.tm_hour = tm.tm_hour,
+		.tm_mday = tm.tm_mday,
+		.tm_mon = tm.tm_mon,
 		.tm_year = tm.tm_year};
 	if (ioctl(fd, RTC_WKALM_SET, &alarm)) {
 		fail("RTC_WKALM_SET: %s", strerror(errno));
@@ -810,41 +817,41 @@ static void run_step(const char *step)
 	second = b ? atol(b) : 0;
 	failure[0] = '\0';
 
-	if (!strcmp(name, "load"))
+	if (strcmp(name, "load") == 0)
 		step_load(a ? a : MODULE);
-	else if (!strcmp(name, "unload"))
+	else if (strcmp(name, "unload") == 0)
 		step_unload(a ? a : MODULE);
-	else if (!strcmp(name, "probe"))
+	else if (strcmp(name, "probe") == 0)
 		step_probe();
-	else if (!strcmp(name, "kmsg"))
+	else if (strcmp(name, "kmsg") == 0)
 		step_kmsg();
-	else if (!strcmp(name, "rebind"))
+	else if (strcmp(name, "rebind") == 0)
 		step_rebind(first);
-	else if (!strcmp(name, "await"))
+	else if (strcmp(name, "await") == 0)
 		step_await(first, second);
-	else if (!strcmp(name, "read"))
+	else if (strcmp(name, "read") == 0)
 		step_read(step, first);
-	else if (!strcmp(name, "offset"))
+	else if (strcmp(name, "offset") == 0)
 		step_offset(step, first);
-	else if (!strcmp(name, "series"))
+	else if (strcmp(name, "series") == 0)
 		step_series(step, first, second);
-	else if (!strcmp(name, "follow"))
+	else if (strcmp(name, "follow") == 0)
 		step_follow(step, first, second);
-	else if (!strcmp(name, "try"))
+	else if (strcmp(name, "try") == 0)
 		step_try(first, second);
-	else if (!strcmp(name, "precise"))
+	else if (strcmp(name, "precise") == 0)
 		step_precise(first);
-	else if (!strcmp(name, "rtc"))
+	else if (strcmp(name, "rtc") == 0)
 		step_rtc(step);
-	else if (!strcmp(name, "alarm"))
+	else if (strcmp(name, "alarm") == 0)
 		step_alarm(first);
-	else if (!strcmp(name, "ping"))
+	else if (strcmp(name, "ping") == 0)
 		fact("pong=%lld", (long long)now_ns(CLOCK_MONOTONIC));
-	else if (!strcmp(name, "host"))
+	else if (strcmp(name, "host") == 0)
 		take_host_steps();
-	else if (!strcmp(name, "reboot"))
+	else if (strcmp(name, "reboot") == 0)
 		end_machine(RB_AUTOBOOT);
-	else if (!strcmp(name, "poweroff"))
+	else if (strcmp(name, "poweroff") == 0)
 		end_machine(RB_POWER_OFF);
 	else
 		fail("no such step");
@@ -860,7 +867,7 @@ static void take_host_steps(void)
 	char text[128];
 
 	fact("ready=host");
-	while (host_line(text, sizeof(text)) && strcmp(text, "end"))
+	while (host_line(text, sizeof(text)) && strcmp(text, "end") != 0)
 		run_step(text);
 }
 

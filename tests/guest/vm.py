@@ -208,7 +208,8 @@ def socket_inode(path):
 def find_daemon():
     binary = os.environ.get("DPDK_RTC") or os.path.join(HERE, "../../build/app/dpdk-rtc")
     if not os.access(binary, os.X_OK):
-        raise Skip(f"no back-end: {os.path.normpath(binary)} is not there (build it, or set DPDK_RTC)")
+        raise Skip(f"no back-end: {os.path.normpath(binary)} is not there "
+                   "(build it, or set DPDK_RTC)")
     return os.path.realpath(binary)
 
 
@@ -492,7 +493,8 @@ class Guest:
     def check_hangs_alone(self):
         """QEMU lives and the guest's kernel runs on, whatever became of its device."""
         self.process.check_alive()
-        check(self.qmp.execute("query-status")["status"] == "running", f"{self.name} is not running")
+        check(self.qmp.execute("query-status")["status"] == "running",
+              f"{self.name} is not running")
         self.step("ping")
 
     def power_off(self):
