@@ -16,12 +16,15 @@
 #include "clock.h"
 #include "poller.h"
 
-/* A name is used in log lines and in telemetry: letters, digits, '.', '_' and '-'. */
+/* A name is used in log lines, telemetry and file names: letters, digits, and inside '.', '_', '-'. */
 #define APP_NAME_BYTES_MAX 48
-#define APP_CLOCKS_MAX	   64
+#define APP_CLOCKS_MAX     64
+#define APP_CLOCKS_DEFAULT "utc-smeared:noon-linear,utc,tai,monotonic" /* D7 */
 /* rte_vhost watches 1024 descriptors, two for each listening device (shared/facts, measured). */
-#define APP_DEVICES_MAX 511
-#define APP_LEAP_TABLE "/usr/share/zoneinfo/leap-seconds.list"
+#define APP_DEVICES_MAX    511
+/* A message about a socket begins with it; the path of a file is cut from the left to fit. */
+#define APP_ORIGIN_BYTES   224
+#define APP_LEAP_TABLE     "/usr/share/zoneinfo/leap-seconds.list"
 
 struct app_device_config {
 	char name[APP_NAME_BYTES_MAX + 1];
@@ -29,11 +32,13 @@ struct app_device_config {
 	bool client; /* we connect, and connect again when the front-end goes */
 	uint16_t n_clocks;
 	struct vrtc_clock clock[APP_CLOCKS_MAX];
+	/* Where socket_path was given, to be followed by it: "--socket-path=", "FILE:LINE: ... = " */
+	char origin[APP_ORIGIN_BYTES];
 };
 
 enum app_action {
 	APP_RUN,
-	APP_CHECK_CONFIG,	/* everything up to, and without, the start */
+	APP_CHECK_CONFIG, /* everything up to, and without, the start */
 	APP_HELP,
 	APP_VERSION,
 	APP_PRINT_CAPABILITIES,
@@ -47,16 +52,26 @@ struct app_config {
 	unsigned n_devices;
 	struct app_device_config *device;
 
-	/* What stands before "--" in argv, program name first, NULL last; n_eal == 1: nothing. */
+	/*
+	 * What stands before "--" in argv, program name first, NULL last; n_eal == 1: nothing.
+	 * The strings are argv's own.
+	 */
 	int n_eal;
 	char **eal;
 };
 
 /*
- * Reads argv, and the file that it names.
+ * Reads argv, and the file that it names. Devices of the file come first, in its order, then those of
+ * --socket-path. --idle and --leap-table have precedence over the file's [global]; --clocks and
+ * --client are for the devices of --socket-path. --print-capabilities makes everything else moot, as
+ * QEMU's conventions for back-ends say (docs/interop/vhost-user.rst).
+ *
+ * Nothing is looked at but argv and that one file: whether sockets and leap table are there, and as
+ * they should be, is for socket_path.h and leap_file.h.
  *
  * @param error  on failure one line without the final newline: "FILE:LINE: [section] key = value:
- *               what is wrong; accepted: ...", or "--option: ..."
+ *               what is wrong; accepted: ...", or "--option: ...". Whatever argv and file contain,
+ *               it is printable; 1024 bytes hold every message.
  * @return       0; -EINVAL: error is filled, config holds nothing to free
  */
 int app_config_parse(

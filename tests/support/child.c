@@ -5,49 +5,66 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
-static int redirect(posix_spawn_file_actions_t *actions, int fd, const char *path)
+static int redirect(int fd, const char *path, int flags)
 {
-	return path ? posix_spawn_file_actions_addopen(
-			      actions, fd, path, O_WRONLY | O_CREAT | O_TRUNC, 0600)
-		    : 0;
+	int file = open(path, flags | O_CLOEXEC, 0600);
+
+	if (file < 0)
+		return -1;
+	return dup2(file, fd) < 0 ? -1 : 0;
+}
+
+/* In the child: becomes the program, or tells the parent through the pipe why not. */
+static __attribute__((noreturn)) void become(const char *const *argv, const char *out_path,
+	const char *err_path, pid_t parent, int report_fd)
+{
+	int err;
+
+	/* A test that fails returns in the middle: its child must not live on. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == parent && redirect(0, "/dev/null", O_RDONLY) == 0 &&
+		(!out_path || redirect(1, out_path, O_WRONLY | O_CREAT | O_TRUNC) == 0) &&
+		(!err_path || redirect(2, err_path, O_WRONLY | O_CREAT | O_TRUNC) == 0))
+		execvp(argv[0], (char *const *)argv);
+	err = errno;
+	if (write(report_fd, &err, sizeof(err)) < 0)
+		_exit(126);
+	_exit(127);
 }
 
 int child_start(
 	struct child *child, const char *const *argv, const char *out_path, const char *err_path)
 {
-	posix_spawn_file_actions_t actions;
-	int err;
+	pid_t parent = getpid();
+	int report[2];
+	int err = 0;
 
 	*child = (struct child){0};
-	err = posix_spawn_file_actions_init(&actions);
-	if (err)
-		return -err;
-	err = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	if (!err)
-		err = redirect(&actions, 1, out_path);
-	if (!err)
-		err = redirect(&actions, 2, err_path);
-	if (!err)
-		err = posix_spawnp(
-			&child->pid, argv[0], &actions, NULL, (char *const *)argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	if (err) {
+	if (pipe2(report, O_CLOEXEC))
+		return -errno;
+	child->pid = fork();
+	if (child->pid == 0)
+		become(argv, out_path, err_path, parent, report[1]);
+	if (child->pid < 0) {
+		err = errno;
 		child->pid = 0;
-		return -err;
 	}
-	child->out_path = out_path ? strdup(out_path) : NULL;
-	child->err_path = err_path ? strdup(err_path) : NULL;
-	return 0;
+	close(report[1]);
+	/* Ends without a byte when the program runs: the pipe is closed by exec. */
+	if (!err && read(report[0], &err, sizeof(err)) == (ssize_t)sizeof(err)) {
+		waitpid(child->pid, NULL, 0);
+		child->pid = 0;
+	}
+	close(report[0]);
+	return -err;
 }
 
 bool child_runs(const struct child *child)
@@ -84,8 +101,6 @@ int child_wait(struct child *child, unsigned timeout_ms)
 		kill(child->pid, SIGKILL);
 	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
 		continue;
-	free(child->out_path);
-	free(child->err_path);
 	*child = (struct child){0};
 	if (timed_out)
 		return -ETIMEDOUT;

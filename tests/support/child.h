@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A child process of a test: started, watched, ended and reaped by its own pid, every wait bounded.
- * What it writes to its standard output and error goes into files that the test can read.
+ * What it writes to its standard output and error goes into files that the test can read. It is
+ * killed when the thread that started it ends, so that a test that fails leaves nothing behind.
  *
  * Threads: a struct child belongs to one thread.
  */
@@ -12,9 +13,7 @@
 #include <sys/types.h>
 
 struct child {
-	pid_t pid;      /* 0: not running */
-	char *out_path; /* both NULL: inherited */
-	char *err_path;
+	pid_t pid; /* 0: not running */
 };
 
 /*

@@ -1,0 +1,757 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * argv is read first, into wishes, because it names the file; then the file is; then the wishes, which
+ * have precedence, are granted.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_version.h>
+
+#include "config_file.h"
+
+/* How much of an argument a message shows. */
+#define SHOWN_BYTES       160
+/* Of the file's path in an origin, beside a line number and a section name at their longest. */
+#define ORIGIN_PATH_BYTES 100
+/* What is wrong with a value, for which the caller knows the place. */
+#define WHY_BYTES         512
+
+enum option_id {
+	OPTION_SOCKET_PATH,
+	OPTION_CLIENT,
+	OPTION_CLOCKS,
+	OPTION_CONFIG,
+	OPTION_IDLE,
+	OPTION_LEAP_TABLE,
+	OPTION_CHECK_CONFIG,
+	OPTION_FD,
+	OPTION_PRINT_CAPABILITIES,
+	OPTION_HELP,
+	OPTION_VERSION,
+};
+
+static const struct option {
+	const char *name;
+	const char *value; /* what it takes; NULL: nothing */
+} options[] = {
+	[OPTION_SOCKET_PATH] = {"--socket-path", "PATH"},
+	[OPTION_CLIENT] = {"--client", NULL},
+	[OPTION_CLOCKS] = {"--clocks", "LIST"},
+	[OPTION_CONFIG] = {"--config", "FILE"},
+	[OPTION_IDLE] = {"--idle", "POLICY"},
+	[OPTION_LEAP_TABLE] = {"--leap-table", "FILE"},
+	[OPTION_CHECK_CONFIG] = {"--check-config", NULL},
+	[OPTION_FD] = {"--fd", "FDNUM"},
+	[OPTION_PRINT_CAPABILITIES] = {"--print-capabilities", NULL},
+	[OPTION_HELP] = {"--help", NULL},
+	[OPTION_VERSION] = {"--version", NULL},
+};
+#define N_OPTIONS ((int)(sizeof(options) / sizeof(options[0])))
+
+/* The EAL's, of DPDK 22.11 to 25.11, for one purpose: to say where they belong. */
+static const char *const eal_options[] = {"--allow", "--base-virtaddr", "--block", "--coremask",
+	"--corelist", "--create-uio-dev", "--file-prefix", "--force-max-simd-bitwidth",
+	"--huge-dir", "--huge-unlink", "--huge-worker-stack", "--in-memory", "--iova-mode",
+	"--lcores", "--legacy-mem", "--log-color", "--log-level", "--log-timestamp", "--main-lcore",
+	"--match-allocations", "--mbuf-pool-ops-name", "--memory-channels", "--memory-ranks",
+	"--memory-size", "--no-hpet", "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry",
+	"--numa-limit", "--numa-mem", "--proc-type", "--remap-lcore-ids", "--service-corelist",
+	"--service-coremask", "--single-file-segments", "--socket-limit", "--socket-mem",
+	"--syslog", "--telemetry", "--trace", "--trace-bufsz", "--trace-dir", "--trace-mode",
+	"--vdev", "--vfio-intr", "--vfio-vf-token", "--vmware-tsc-map"};
+static const char eal_short_options[] = "abcdlmnrsSvw";
+
+static const char *const idle_names[] = {
+	[VRTC_IDLE_BUSY] = "busy",
+	[VRTC_IDLE_PAUSE] = "pause",
+	[VRTC_IDLE_INTERRUPT] = "interrupt",
+};
+#define IDLE_ACCEPTED "busy, pause, interrupt"
+
+/* What argv asks for; strings are argv's own, NULL: not asked for. */
+struct wishes {
+	enum app_action action;
+	bool client;
+	const char *clocks;
+	const char *config;
+	const char *idle;
+	const char *leap_table;
+	const char **socket;
+	unsigned n_sockets;
+};
+
+struct report {
+	char *error;
+	unsigned bytes;
+};
+
+static __attribute__((format(printf, 2, 3))) int fail(const struct report *r, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	if (r->bytes > 0) {
+		(void)vsnprintf(r->error, r->bytes, fmt, args);
+		app_config_make_printable(r->error);
+	}
+	va_end(args);
+	return -EINVAL;
+}
+
+/* An option's value that is wrong. */
+static int fail_option(
+	const struct report *r, enum option_id id, const char *value, const char *why)
+{
+	return fail(r, "%s=%.*s: %s", options[id].name, SHOWN_BYTES, value, why);
+}
+
+/* ---- Values, wherever they come from. why gets what is wrong and what is accepted. */
+
+static bool parse_idle(const char *text, enum vrtc_idle *idle, char *why)
+{
+	for (unsigned i = 0; i < sizeof(idle_names) / sizeof(idle_names[0]); i++) {
+		if (strcmp(text, idle_names[i]) == 0) {
+			*idle = (enum vrtc_idle)i;
+			return true;
+		}
+	}
+	snprintf(why, WHY_BYTES, "no such idle policy; accepted: " IDLE_ACCEPTED);
+	return false;
+}
+
+static bool parse_clocks(struct app_device_config *device, const char *list, char *why)
+{
+	const char *end;
+
+	device->n_clocks = 0;
+	if (strcmp(list, "none") == 0)
+		return true;
+	for (;; list = end + 1) {
+		char name[64];
+		size_t bytes;
+
+		end = strchrnul(list, ',');
+		while (*list == ' ' || *list == '\t')
+			list++;
+		bytes = (size_t)(end - list);
+		while (end > list && bytes > 0 &&
+			(list[bytes - 1] == ' ' || list[bytes - 1] == '\t'))
+			bytes--;
+		if (end <= list || bytes == 0) {
+			snprintf(why, WHY_BYTES,
+				"the name of a clock is missing; accepted: %s, separated by commas; "
+				"or none",
+				vrtc_clock_accepted());
+			return false;
+		}
+		if (device->n_clocks == APP_CLOCKS_MAX) {
+			snprintf(why, WHY_BYTES, "too many clocks; accepted: up to %d",
+				APP_CLOCKS_MAX);
+			return false;
+		}
+		snprintf(
+			name, sizeof(name), "%.*s", (int)(bytes < INT_MAX ? bytes : INT_MAX), list);
+		if (bytes >= sizeof(name) ||
+			vrtc_clock_parse(name, &device->clock[device->n_clocks])) {
+			snprintf(why, WHY_BYTES,
+				"there is no clock \"%s\"; accepted: %s, separated by commas; or "
+				"none",
+				name, vrtc_clock_accepted());
+			return false;
+		}
+		device->n_clocks++;
+		if (*end == '\0')
+			return true;
+	}
+}
+
+static bool parse_socket_path(struct app_device_config *device, const char *path, char *why)
+{
+	const char *slash = strrchr(path, '/');
+	const char *file = slash ? slash + 1 : path;
+	size_t bytes = strlen(path);
+
+	if (bytes >= sizeof(device->socket_path)) {
+		snprintf(why, WHY_BYTES, "the path has %zu bytes; accepted: up to %zu", bytes,
+			sizeof(device->socket_path) - 1);
+		return false;
+	}
+	if (file[0] == '\0' || strcmp(file, ".") == 0 || strcmp(file, "..") == 0) {
+		snprintf(why, WHY_BYTES, "%s; accepted: the path of a socket",
+			bytes > 0 ? "names a folder" : "the path is empty");
+		return false;
+	}
+	memcpy(device->socket_path, path, bytes + 1);
+	return true;
+}
+
+static bool is_letter_or_digit(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* Its place in a name is the first. */
+static bool is_of_name(char c, bool first)
+{
+	return is_letter_or_digit(c) || (!first && (c == '.' || c == '_' || c == '-'));
+}
+
+static bool parse_name(struct app_device_config *device, const char *name, char *why)
+{
+	size_t bytes = strlen(name);
+	bool good = true;
+
+	for (size_t i = 0; i < bytes; i++)
+		good = good && is_of_name(name[i], i == 0);
+	if (!good) {
+		snprintf(why, WHY_BYTES,
+			"not the name of a device; accepted: letters, digits, '.', '_' and '-', "
+			"beginning with a letter or a digit");
+		return false;
+	}
+	if (bytes > APP_NAME_BYTES_MAX) {
+		snprintf(why, WHY_BYTES, "the name has %zu bytes; accepted: up to %d", bytes,
+			APP_NAME_BYTES_MAX);
+		return false;
+	}
+	memcpy(device->name, name, bytes + 1);
+	return true;
+}
+
+/* ---- The list of devices. */
+
+static struct app_device_config *find_name(const struct app_config *config, const char *name)
+{
+	for (unsigned i = 0; i < config->n_devices; i++)
+		if (strcmp(config->device[i].name, name) == 0)
+			return &config->device[i];
+	return NULL;
+}
+
+/*
+ * A path without the spellings that mean nothing: absolute, no "//", no "/./". "a/.." stays, for
+ * with symbolic links it means something.
+ */
+static void normalise(const char *path, char *to, size_t to_bytes)
+{
+	char whole[PATH_MAX + 128];
+	char *out = to;
+
+	if (path[0] != '/' && getcwd(to, PATH_MAX))
+		snprintf(whole, sizeof(whole), "%s/%s", to, path);
+	else
+		snprintf(whole, sizeof(whole), "%s", path);
+	for (const char *in = whole; *in && out < to + to_bytes - 1;) {
+		if (in[0] == '/' && in[1] == '/')
+			in++;
+		else if (in[0] == '/' && in[1] == '.' && in[2] == '/')
+			in += 2;
+		else
+			*out++ = *in++;
+	}
+	*out = '\0';
+}
+
+/* A device that has the same socket already. */
+static const struct app_device_config *find_socket(
+	const struct app_config *config, const char *path)
+{
+	char wanted[PATH_MAX + 128];
+	char there[PATH_MAX + 128];
+
+	normalise(path, wanted, sizeof(wanted));
+	for (unsigned i = 0; i < config->n_devices; i++) {
+		normalise(config->device[i].socket_path, there, sizeof(there));
+		if (strcmp(wanted, there) == 0)
+			return &config->device[i];
+	}
+	return NULL;
+}
+
+/* There is room for APP_DEVICES_MAX from the beginning. */
+static bool add_device(struct app_config *config, const struct app_device_config *device, char *why)
+{
+	const struct app_device_config *same = find_socket(config, device->socket_path);
+
+	if (same) {
+		snprintf(why, WHY_BYTES,
+			"the device %s has this socket already; accepted: a socket for each device",
+			same->name);
+		return false;
+	}
+	if (config->n_devices == APP_DEVICES_MAX) {
+		snprintf(why, WHY_BYTES, "too many devices; accepted: up to %d", APP_DEVICES_MAX);
+		return false;
+	}
+	config->device[config->n_devices++] = *device;
+	return true;
+}
+
+/* The socket's file name makes the device's: "/run/rtc/vm1.sock" is vm1. */
+static void name_after_socket(const struct app_config *config, struct app_device_config *device)
+{
+	static const char *const suffixes[] = {".sock", ".socket"};
+	const char *slash = strrchr(device->socket_path, '/');
+	const char *file = slash ? slash + 1 : device->socket_path;
+	size_t bytes = strlen(file);
+	char base[APP_NAME_BYTES_MAX + 1];
+
+	for (unsigned i = 0; i < 2; i++) {
+		size_t suffix = strlen(suffixes[i]);
+
+		if (bytes > suffix && strcmp(file + bytes - suffix, suffixes[i]) == 0) {
+			bytes -= suffix;
+			break;
+		}
+	}
+	if (bytes > APP_NAME_BYTES_MAX)
+		bytes = APP_NAME_BYTES_MAX;
+	for (size_t i = 0; i < bytes; i++)
+		base[i] = file[i];
+	for (size_t i = 0; i < bytes; i++)
+		if (!is_of_name(base[i], i == 0))
+			base[i] = i == 0 ? 'x' : '_';
+	base[bytes] = '\0';
+
+	memcpy(device->name, base, bytes + 1);
+	for (unsigned n = 2; find_name(config, device->name); n++) {
+		char suffix[12];
+		int suffix_bytes = snprintf(suffix, sizeof(suffix), "-%u", n);
+
+		snprintf(device->name, sizeof(device->name), "%.*s%s",
+			APP_NAME_BYTES_MAX - suffix_bytes, base, suffix);
+	}
+}
+
+/* ---- argv. */
+
+static int find_option(const char *arg, size_t name_bytes)
+{
+	for (int i = 0; i < N_OPTIONS; i++)
+		if (strlen(options[i].name) == name_bytes &&
+			strncmp(arg, options[i].name, name_bytes) == 0)
+			return i;
+	return -1;
+}
+
+static bool is_eal_option(const char *arg, size_t name_bytes)
+{
+	if (arg[0] == '-' && arg[1] != '-')
+		return strchr(eal_short_options, arg[1]) != NULL;
+	for (unsigned i = 0; i < sizeof(eal_options) / sizeof(eal_options[0]); i++)
+		if (strlen(eal_options[i]) == name_bytes &&
+			strncmp(arg, eal_options[i], name_bytes) == 0)
+			return true;
+	return false;
+}
+
+static int fail_unknown(const struct report *r, const char *arg, size_t name_bytes)
+{
+	char names[256] = "";
+	size_t used = 0;
+
+	if (arg[0] != '-' || arg[1] == '\0')
+		return fail(r, "%.*s: not an option; a socket is given as --socket-path %.*s",
+			SHOWN_BYTES, arg, SHOWN_BYTES, arg[0] ? arg : "PATH");
+	if (is_eal_option(arg, name_bytes))
+		return fail(r,
+			"%.*s: an option of the EAL, and these come before \"--\"; accepted: dpdk-rtc "
+			"[EAL options --] [options]",
+			SHOWN_BYTES, arg);
+	for (int i = 0; i < N_OPTIONS; i++)
+		if (i != OPTION_FD)
+			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
+				used ? ", " : "", options[i].name);
+	return fail(r, "%.*s: no such option; accepted: %s; options of the EAL before \"--\"",
+		(int)(name_bytes < SHOWN_BYTES ? name_bytes : SHOWN_BYTES), arg, names);
+}
+
+/* Returns 1 when the rest of argv does not matter. */
+static int take_option(
+	struct wishes *w, enum option_id id, const char *value, const struct report *r)
+{
+	switch (id) {
+	case OPTION_SOCKET_PATH:
+		w->socket[w->n_sockets++] = value;
+		return 0;
+	case OPTION_CLIENT:
+		w->client = true;
+		return 0;
+	case OPTION_CLOCKS:
+		w->clocks = value;
+		return 0;
+	case OPTION_CONFIG:
+		w->config = value;
+		return 0;
+	case OPTION_IDLE:
+		w->idle = value;
+		return 0;
+	case OPTION_LEAP_TABLE:
+		w->leap_table = value;
+		return 0;
+	case OPTION_CHECK_CONFIG:
+		w->action = APP_CHECK_CONFIG;
+		return 0;
+	case OPTION_FD:
+		return fail_option(r, id, value,
+			"rte_vhost cannot take over an open descriptor; accepted: --socket-path PATH");
+	case OPTION_PRINT_CAPABILITIES:
+		w->action = APP_PRINT_CAPABILITIES;
+		return 1;
+	case OPTION_HELP:
+		w->action = APP_HELP;
+		return 1;
+	case OPTION_VERSION:
+		w->action = APP_VERSION;
+		return 1;
+	}
+	return 0;
+}
+
+/* first: the index of the first argument that is ours */
+static int read_options(struct wishes *w, int argc, char **argv, int first, const struct report *r)
+{
+	for (int i = first; i < argc; i++) {
+		if (strcmp(argv[i], options[OPTION_PRINT_CAPABILITIES].name) == 0) {
+			w->action = APP_PRINT_CAPABILITIES;
+			return 0;
+		}
+	}
+	for (int i = first; i < argc; i++) {
+		const char *arg = strcmp(argv[i], "-h") == 0 ? "--help" : argv[i];
+		size_t name_bytes = strcspn(arg, "=");
+		const char *value = arg[name_bytes] == '=' ? arg + name_bytes + 1 : NULL;
+		int id = find_option(arg, name_bytes);
+		int done;
+
+		if (id < 0)
+			return fail_unknown(r, arg, name_bytes);
+		if (value && !options[id].value)
+			return fail(r, "%.*s: takes no value; accepted: %s", SHOWN_BYTES, arg,
+				options[id].name);
+		/* What looks like an option is one: "--socket-path --client" forgot the path. */
+		if (!value && options[id].value && i + 1 < argc &&
+			strncmp(argv[i + 1], "--", 2) != 0)
+			value = argv[++i];
+		if (options[id].value && (!value || value[0] == '\0')) {
+			if (id == OPTION_FD)
+				value = "";
+			else
+				return fail(r, "%s: the value is missing; accepted: %s %s", arg,
+					options[id].name, options[id].value);
+		}
+		done = take_option(w, (enum option_id)id, value, r);
+		if (done)
+			return done < 0 ? done : 0;
+	}
+	return 0;
+}
+
+/* Splits argv at the first "--": config->eal. Returns the index of our first argument, or -EINVAL. */
+static int split_argv(struct app_config *config, int argc, char **argv, const struct report *r)
+{
+	static char program[] = "dpdk-rtc";
+	int dashes = 1;
+
+	while (dashes < argc && strcmp(argv[dashes], "--") != 0)
+		dashes++;
+	config->n_eal = dashes < argc ? dashes : 1;
+	config->eal = calloc((size_t)config->n_eal + 1, sizeof(config->eal[0]));
+	if (!config->eal)
+		return fail(r, "%s", strerror(ENOMEM));
+	config->eal[0] = argc > 0 ? argv[0] : program;
+	for (int i = 1; i < config->n_eal; i++) {
+		size_t name_bytes = strcspn(argv[i], "=");
+		int id = find_option(argv[i], name_bytes);
+
+		/* The EAL would answer with its whole usage. It has --help and --version, too. */
+		if (id >= 0 && id != OPTION_HELP && id != OPTION_VERSION)
+			return fail(r,
+				"%s: not an option of the EAL, whose options these are; accepted: after "
+				"\"--\": dpdk-rtc [EAL options --] [options]",
+				options[id].name);
+		config->eal[i] = argv[i];
+	}
+	return dashes < argc ? dashes + 1 : 1;
+}
+
+/* ---- The file. */
+
+static int fail_entry(const struct report *r, const char *path,
+	const struct app_config_section *section, const struct app_config_entry *entry,
+	const char *why)
+{
+	const struct app_config_place place = {
+		path, entry->line, section->name, entry->key, entry->value};
+
+	return app_config_file_error(&place, r->error, r->bytes, "%s", why);
+}
+
+static int take_global(struct app_config *config, const char *path,
+	const struct app_config_section *section, const struct report *r)
+{
+	for (unsigned i = 0; i < section->n_entries; i++) {
+		const struct app_config_entry *entry = &section->entry[i];
+		char why[WHY_BYTES];
+
+		if (strcmp(entry->key, "idle") == 0) {
+			if (!parse_idle(entry->value, &config->idle, why))
+				return fail_entry(r, path, section, entry, why);
+			config->idle_given = true;
+		} else if (strcmp(entry->key, "leap_table") == 0) {
+			free(config->leap_table);
+			config->leap_table = strdup(entry->value);
+			if (!config->leap_table)
+				return fail_entry(r, path, section, entry, strerror(ENOMEM));
+		} else {
+			return fail_entry(
+				r, path, section, entry, "no such key; accepted: idle, leap_table");
+		}
+	}
+	return 0;
+}
+
+static bool parse_mode(const char *text, bool *client, char *why)
+{
+	if (strcmp(text, "server") != 0 && strcmp(text, "client") != 0) {
+		snprintf(why, WHY_BYTES,
+			"no such mode; accepted: server (we listen), client (we connect)");
+		return false;
+	}
+	*client = text[0] == 'c';
+	return true;
+}
+
+static int take_device(struct app_config *config, const char *path,
+	const struct app_config_section *section, const char *name, const struct report *r)
+{
+	const struct app_config_place here = {
+		.path = path, .line = section->line, .section = section->name};
+	const struct app_config_entry *socket = NULL;
+	struct app_device_config device = {0};
+	const char *shown = app_config_file_shown(path, ORIGIN_PATH_BYTES);
+	char why[WHY_BYTES];
+
+	if (!parse_name(&device, name, why))
+		return app_config_file_error(&here, r->error, r->bytes, "%s", why);
+	(void)parse_clocks(&device, APP_CLOCKS_DEFAULT, why);
+	for (unsigned i = 0; i < section->n_entries; i++) {
+		const struct app_config_entry *entry = &section->entry[i];
+		bool good;
+
+		if (strcmp(entry->key, "socket") == 0) {
+			socket = entry;
+			good = parse_socket_path(&device, entry->value, why);
+		} else if (strcmp(entry->key, "mode") == 0) {
+			good = parse_mode(entry->value, &device.client, why);
+		} else if (strcmp(entry->key, "clocks") == 0) {
+			good = parse_clocks(&device, entry->value, why);
+		} else {
+			return fail_entry(r, path, section, entry,
+				"no such key; accepted: socket, mode, clocks");
+		}
+		if (!good)
+			return fail_entry(r, path, section, entry, why);
+	}
+	if (!socket)
+		return app_config_file_error(&here, r->error, r->bytes,
+			"the device has no socket; accepted: socket = PATH");
+	snprintf(device.origin, sizeof(device.origin),
+		"%s%s:%u: [%s] socket = ", shown == path ? "" : "...", shown, socket->line,
+		section->name);
+	if (!add_device(config, &device, why))
+		return fail_entry(r, path, section, socket, why);
+	return 0;
+}
+
+static int take_file(struct app_config *config, const char *path, const struct report *r)
+{
+	struct app_config_file file;
+	/* [global]; and one too many, so that it is told for what it is. */
+	int err = app_config_file_load(&file, path, APP_DEVICES_MAX + 2, r->error, r->bytes);
+
+	if (err)
+		return err;
+	for (unsigned i = 0; i < file.n_sections && !err; i++) {
+		const struct app_config_section *section = &file.section[i];
+		const struct app_config_place here = {
+			.path = path, .line = section->line, .section = section->name};
+
+		if (strcmp(section->name, "global") == 0)
+			err = take_global(config, path, section, r);
+		else if (strncmp(section->name, "device ", 7) == 0)
+			err = take_device(config, path, section, section->name + 7, r);
+		else if (strcmp(section->name, "device") == 0)
+			err = app_config_file_error(&here, r->error, r->bytes,
+				"the device has no name; accepted: [device NAME]");
+		else
+			err = app_config_file_error(&here, r->error, r->bytes,
+				"no such section; accepted: [global], [device NAME]");
+	}
+	app_config_file_free(&file);
+	return err;
+}
+
+/* ---- What argv asks for, after the file. */
+
+static int grant_sockets(struct app_config *config, const struct wishes *w, const struct report *r)
+{
+	const char *clocks = w->clocks ? w->clocks : APP_CLOCKS_DEFAULT;
+	char why[WHY_BYTES];
+
+	for (unsigned i = 0; i < w->n_sockets; i++) {
+		struct app_device_config device = {.client = w->client};
+
+		snprintf(device.origin, sizeof(device.origin),
+			"%s=", options[OPTION_SOCKET_PATH].name);
+		if (!parse_clocks(&device, clocks, why))
+			return fail_option(r, OPTION_CLOCKS, clocks, why);
+		if (!parse_socket_path(&device, w->socket[i], why))
+			return fail_option(r, OPTION_SOCKET_PATH, w->socket[i], why);
+		name_after_socket(config, &device);
+		if (!add_device(config, &device, why))
+			return fail_option(r, OPTION_SOCKET_PATH, w->socket[i], why);
+	}
+	return 0;
+}
+
+static int grant(struct app_config *config, const struct wishes *w, const struct report *r)
+{
+	char why[WHY_BYTES];
+	int err;
+
+	if (w->idle) {
+		if (!parse_idle(w->idle, &config->idle, why))
+			return fail_option(r, OPTION_IDLE, w->idle, why);
+		config->idle_given = true;
+	}
+	if (w->leap_table) {
+		free(config->leap_table);
+		config->leap_table = strdup(w->leap_table);
+		if (!config->leap_table)
+			return fail(r, "%s", strerror(ENOMEM));
+	}
+	err = grant_sockets(config, w, r);
+	if (err)
+		return err;
+	if (config->n_devices == 0 && w->config)
+		return fail(r,
+			"%.*s: there is no device in it; accepted: a section [device NAME] with socket "
+			"= PATH, or --socket-path PATH",
+			SHOWN_BYTES, w->config);
+	if (config->n_devices == 0)
+		return fail(r, "no device: give --socket-path PATH for each, or --config FILE with "
+			       "sections [device NAME]; see --help");
+	/* Silence would leave the file's devices without what was asked for. */
+	if (w->n_sockets == 0 && (w->client || w->clocks))
+		return fail(r,
+			"%s: is for devices of --socket-path; accepted for those of a file: %s",
+			options[w->client ? OPTION_CLIENT : OPTION_CLOCKS].name,
+			w->client ? "mode = client in their sections"
+				  : "clocks = LIST in their sections");
+	return 0;
+}
+
+static int make(
+	struct app_config *config, struct wishes *w, int argc, char **argv, const struct report *r)
+{
+	int first = split_argv(config, argc, argv, r);
+	int err;
+
+	if (first < 0)
+		return first;
+	err = read_options(w, argc, argv, first, r);
+	if (err)
+		return err;
+	config->action = w->action;
+	if (w->action != APP_RUN && w->action != APP_CHECK_CONFIG)
+		return 0;
+	config->leap_table = strdup(APP_LEAP_TABLE);
+	config->device = calloc(APP_DEVICES_MAX, sizeof(config->device[0]));
+	if (!config->leap_table || !config->device)
+		return fail(r, "%s", strerror(ENOMEM));
+	if (w->config) {
+		err = take_file(config, w->config, r);
+		if (err)
+			return err;
+	}
+	return grant(config, w, r);
+}
+
+int app_config_parse(
+	struct app_config *config, int argc, char **argv, char *error, unsigned error_bytes)
+{
+	const struct report r = {error, error_bytes};
+	struct wishes w = {0};
+	int err;
+
+	*config = (struct app_config){0};
+	w.socket = calloc((size_t)argc + 1, sizeof(w.socket[0]));
+	err = w.socket ? make(config, &w, argc, argv, &r) : fail(&r, "%s", strerror(ENOMEM));
+	free(w.socket);
+	if (err)
+		app_config_free(config);
+	return err;
+}
+
+void app_config_free(struct app_config *config)
+{
+	free(config->leap_table);
+	free(config->device);
+	free(config->eal);
+	*config = (struct app_config){0};
+}
+
+void app_config_print_help(void)
+{
+	printf("dpdk-rtc: a virtio-rtc device for virtual machines, over vhost-user\n"
+	       "\n"
+	       "  dpdk-rtc --socket-path PATH\n"
+	       "  dpdk-rtc [EAL options --] [options]\n"
+	       "\n"
+	       "Devices; each has a socket of its own, and there may be up to %d:\n"
+	       "  --socket-path PATH    a device on this socket, named after it; can be repeated\n"
+	       "  --client              connect to the sockets of --socket-path; default: listen\n"
+	       "  --clocks LIST         the clocks of these devices, separated by commas:\n"
+	       "                        %s;\n"
+	       "                        or none; default: %s\n"
+	       "  --config FILE         devices and more from a file; dpdk-rtc.ini shows all of it\n"
+	       "\n"
+	       "All devices; these have precedence over the file:\n"
+	       "  --idle POLICY         what a request lcore does when there is no request: busy\n"
+	       "                        (polls; default), pause (polls gently), interrupt (sleeps)\n"
+	       "  --leap-table FILE     when leap seconds were and will be, as IERS publishes it;\n"
+	       "                        default: %s\n"
+	       "\n"
+	       "Instead of running:\n"
+	       "  --check-config        say whether all of this would do\n"
+	       "  --print-capabilities  what QEMU's conventions for back-ends ask for, in JSON\n"
+	       "  --help, --version\n"
+	       "\n"
+	       "Without \"--\" the EAL is asked for little: no hugepages, no PCI, no root; one lcore\n"
+	       "for control and one for requests. With it, what stands before it is the EAL's, for\n"
+	       "example: dpdk-rtc -l 2,3 --in-memory -- --socket-path /run/vm1.sock\n",
+		APP_DEVICES_MAX, vrtc_clock_accepted(), APP_CLOCKS_DEFAULT, APP_LEAP_TABLE);
+}
+
+void app_config_print_version(void)
+{
+	printf("dpdk-rtc " DPDK_RTC_VERSION " (%s)\n", rte_version());
+}
+
+void app_config_print_capabilities(void)
+{
+	/*
+	 * QEMU's schema (docs/interop/vhost-user.json) has no type for this device yet; "rtc" is its
+	 * name by the schema's own rule, that of the kernel's virtio_ids.h. No features to speak of.
+	 */
+	printf("{\n  \"type\": \"rtc\"\n}\n");
+}
