@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * argv is read first, into wishes, because it names the file; then the file is; then the wishes, which
- * have precedence, are granted.
+ * argv is read first, into wishes, because it names the file; then the file is; then the wishes,
+ * which have precedence, are granted.
  */
 #include "config.h"
 
@@ -314,8 +314,7 @@ static void name_after_socket(const struct app_config *config, struct app_device
 	}
 	if (bytes > APP_NAME_BYTES_MAX)
 		bytes = APP_NAME_BYTES_MAX;
-	for (size_t i = 0; i < bytes; i++)
-		base[i] = file[i];
+	memcpy(base, file, bytes);
 	for (size_t i = 0; i < bytes; i++)
 		if (!is_of_name(base[i], i == 0))
 			base[i] = i == 0 ? 'x' : '_';
@@ -448,7 +447,7 @@ static int read_options(struct wishes *w, int argc, char **argv, int first, cons
 				return fail(r, "%s: the value is missing; accepted: %s %s", arg,
 					options[id].name, options[id].value);
 		}
-		done = take_option(w, (enum option_id)id, value, r);
+		done = take_option(w, (enum option_id)id, value ? value : "", r);
 		if (done)
 			return done < 0 ? done : 0;
 	}
@@ -750,8 +749,8 @@ void app_config_print_version(void)
 void app_config_print_capabilities(void)
 {
 	/*
-	 * QEMU's schema (docs/interop/vhost-user.json) has no type for this device yet; "rtc" is its
-	 * name by the schema's own rule, that of the kernel's virtio_ids.h. No features to speak of.
+	 * QEMU's schema (docs/interop/vhost-user.json) has no type for this device yet; "rtc" is
+	 * its name by the schema's own rule, that of the kernel's virtio_ids.h. No features to speak of.
 	 */
 	printf("{\n  \"type\": \"rtc\"\n}\n");
 }

@@ -16,7 +16,7 @@
 #include "clock.h"
 #include "poller.h"
 
-/* A name is used in log lines, telemetry and file names: letters, digits, and inside '.', '_', '-'. */
+/* A name is used in log lines, telemetry and file names: letters, digits, inside '.', '_', '-'. */
 #define APP_NAME_BYTES_MAX 48
 #define APP_CLOCKS_MAX     64
 #define APP_CLOCKS_DEFAULT "utc-smeared:noon-linear,utc,tai,monotonic" /* D7 */
@@ -61,10 +61,10 @@ struct app_config {
 };
 
 /*
- * Reads argv, and the file that it names. Devices of the file come first, in its order, then those of
- * --socket-path. --idle and --leap-table have precedence over the file's [global]; --clocks and
- * --client are for the devices of --socket-path. --print-capabilities makes everything else moot, as
- * QEMU's conventions for back-ends say (docs/interop/vhost-user.rst).
+ * Reads argv, and the file that it names. Devices of the file come first, in its order, then those
+ * of --socket-path. --idle and --leap-table have precedence over the file's [global]; --clocks and
+ * --client are for the devices of --socket-path. --print-capabilities makes everything else moot,
+ * as QEMU's conventions for back-ends say (docs/interop/vhost-user.rst).
  *
  * Nothing is looked at but argv and that one file: whether sockets and leap table are there, and as
  * they should be, is for socket_path.h and leap_file.h.

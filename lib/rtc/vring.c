@@ -487,7 +487,7 @@ bool vrtc_vring_publish(struct vrtc_vring *ring)
 	}
 	used_event =
 		le16toh(__atomic_load_n(&g_avail->ring[ring->size], __ATOMIC_SEQ_CST)); /* F1 */
-	/* Is the entry of that index among [first, first + batch)? Modulo 2^16, as the indices are. */
+	/* Is the entry of that index among [first, first + batch)? Modulo 2^16, as indices are. */
 	return (uint16_t)(used_event - first) < batch;
 }
 

@@ -383,19 +383,16 @@ static void every_changed_digit_is_found_by_the_hash_or_before(void **state)
 /* A text of as many monthly entries as asked for, alternately positive and negative. */
 static enum vrtc_leap_result parse_many(struct vrtc_leap_table *table, unsigned int n)
 {
-	char *text = malloc((size_t)n * 32 + 64);
-	enum vrtc_leap_result result;
+	static char text[(VRTC_LEAP_MAX + 1) * 32 + 64];
 	int length;
 
-	assert_non_null(text);
+	assert_true(n <= VRTC_LEAP_MAX + 1);
 	length = sprintf(text, "#@ 10000000000\n");
 	for (unsigned int i = 0; i < n; i++)
 		length += sprintf(text + length, "%lld %u\n",
 			(long long)(INT64_C(2272060800) + i * VRTC_LEAP_DISTANCE_MIN_S),
 			10 + i % 2);
-	result = parse_exactly(table, text, (size_t)length, NULL);
-	free(text);
-	return result;
+	return parse_exactly(table, text, (size_t)length, NULL);
 }
 
 static void table_holds_as_many_entries_as_it_says_and_no_more(void **state)

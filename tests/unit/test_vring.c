@@ -1796,7 +1796,7 @@ static void no_notification_is_lost_between_sleeping_threads_with_event_idx(void
  */
 struct race {
 	struct guest *g;
-	time_t until; /* rounds end then, at the latest: on a busy machine each may take a time slice */
+	time_t until; /* rounds end then: on a busy machine each may take a time slice */
 	unsigned met_device;
 	unsigned met_driver;
 	bool told; /* what the device's half returned */
@@ -2002,7 +2002,7 @@ static void a_ring_that_changes_while_it_is_read_hurts_nobody(void **state)
 
 		heal(g);
 		if (i % 16 == 0)
-			sched_yield(); /* where both threads have one CPU, the other's turn is here */
+			sched_yield(); /* on one CPU the other's turn is here */
 		if (vrtc_vring_pop(&g->ring, &chain) == VRTC_VRING_CHAIN) {
 			uint32_t room = chain.writable_bytes < 24 ? chain.writable_bytes : 24;
 
