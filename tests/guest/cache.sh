@@ -16,6 +16,8 @@ readonly EXIT_UNAVAILABLE=75
 readonly SUITE=trixie
 # How long an answer to "which version is the newest?" is believed.
 readonly FRESH_MINUTES=1440
+# How long the package lists are: before the mirror can have let go of what they name.
+readonly LISTS_MINUTES=30
 
 CACHE="${DPDK_RTC_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/dpdk-rtc}"
 me=$(basename "$0")
@@ -57,10 +59,9 @@ entry_good() {
 	return 1
 }
 
-# is_recent FILE: was it made less than a day ago, and nobody wants to look again?
+# is_recent FILE MINUTES: was it made less than so long ago, and nobody wants to look again?
 is_recent() {
-	[ -z "${DPDK_RTC_REFRESH:-}" ] &&
-		[ -n "$(find "$1" -mmin "-$FRESH_MINUTES" 2>/dev/null)" ]
+	[ -z "${DPDK_RTC_REFRESH:-}" ] && [ -n "$(find "$1" -mmin "-$2" 2>/dev/null)" ]
 }
 
 # The mirror of Debian the system itself uses, with apt's own reading of sources.list, *.list and
@@ -118,8 +119,7 @@ apt_begin() {
 		END
 	} >"$dir/apt.conf"
 	export APT_CONFIG=$dir/apt.conf
-	# Lists are refreshed once a day, or when asked for.
-	if is_recent "$dir/updated"; then return 0; fi
+	if is_recent "$dir/updated" "$LISTS_MINUTES"; then return 0; fi
 	say "reading the package lists of $SUITE and $SUITE-backports from $uri"
 	rm -f "$dir/updated"
 	apt-get -qq update >&2 || return 1
@@ -163,7 +163,8 @@ newest_entry() {
 # is_fresh KIND SCRIPTS: was the newest version looked up less than a day ago, and the entry made by
 # these very scripts? (An entry's name ends with their hash.)
 is_fresh() {
-	is_recent "$CACHE/$1/current" && grep -q -e "-$2\$" "$CACHE/$1/current"
+	is_recent "$CACHE/$1/current" "$FRESH_MINUTES" &&
+		grep -q -e "-$2\$" "$CACHE/$1/current"
 }
 
 # hash_of FILE...: twelve digits that change when one of the files does.

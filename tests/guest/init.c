@@ -549,10 +549,11 @@ static void step_series(const char *step, long index, long count)
 		if (!done)
 			first_ns = phc_ns;
 	}
-	qsort(delays_ns, (size_t)count, sizeof(*delays_ns), compare_i64);
+	/* At once: the host notes its clocks at the first fact. */
 	fact("ptp%ld.first_ns=%lld", index, (long long)first_ns);
 	fact("ptp%ld.last_ns=%lld", index, (long long)last_ns);
 	fact("ptp%ld.readings=%ld", index, done);
+	qsort(delays_ns, (size_t)count, sizeof(*delays_ns), compare_i64);
 	fact("ptp%ld.backward=%ld", index, backward);
 	fact("ptp%ld.same=%ld", index, same);
 	fact("ptp%ld.delay_min_ns=%lld", index, (long long)delays_ns[0]);

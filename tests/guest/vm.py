@@ -154,13 +154,14 @@ class Process:
 
 
 class Daemon(Process):
-    """The back-end, with one device or several: one socket each."""
+    """The back-end, with one device or several: one socket each. It listens on them, or (client)
+    connects to them when QEMU has made them."""
 
-    def __init__(self, name, log_dir, devices=1, idle="interrupt", binary=None):
+    def __init__(self, name, log_dir, devices=1, idle="interrupt", client=False):
         self.name = name
+        self.client = client
         self.sockets = [os.path.join(log_dir, f"{name}-{i}.sock") for i in range(devices)]
-        binary = binary or find_daemon()
-        argv = [binary, "--idle", idle]
+        argv = [find_daemon(), "--idle", idle] + (["--client"] if client else [])
         if devices == 1:
             argv += ["--socket-path", self.sockets[0]]
         else:
@@ -177,6 +178,8 @@ class Daemon(Process):
         """Starts it, and waits until it listens; a socket of a life before does not count."""
         old = [socket_inode(path) for path in self.sockets]
         super().__init__(self.name, self.argv, self.log_dir)
+        if self.client:
+            return
         deadline = time.monotonic() + 20
         while any(socket_inode(path) in (None, was) for path, was in zip(self.sockets, old)):
             self.check_alive()
