@@ -750,7 +750,8 @@ void app_config_print_capabilities(void)
 {
 	/*
 	 * QEMU's schema (docs/interop/vhost-user.json) has no type for this device yet; "rtc" is
-	 * its name by the schema's own rule, that of the kernel's virtio_ids.h. No features to speak of.
+	 * its name by the schema's own rule, that of the kernel's virtio_ids.h. There are no
+	 * features to speak of.
 	 */
 	printf("{\n  \"type\": \"rtc\"\n}\n");
 }

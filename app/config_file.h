@@ -5,8 +5,8 @@
  *
  * rte_cfgfile reads the values. By itself it passes over a line without '=', cuts long names and
  * values, takes a key or a section twice, ignores what follows a ']', keeps no line numbers, and
- * says the rest in lines of its own; so each line is judged here first, and it is given what is left
- * when nothing is wrong.
+ * says the rest in lines of its own; so each line is judged here first, and it is given what is
+ * left when nothing is wrong.
  *
  * The syntax: "[section]" or "key = value"; blanks around each are nothing; '#' begins a comment
  * anywhere, ';' one at the beginning of a line.

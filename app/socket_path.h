@@ -15,13 +15,13 @@
  * In server mode: the folder is there and may be written to; the path is free, or a stale socket.
  * In client mode: the folder is there; the socket may come later.
  *
- * A socket that somebody listens on is told by connecting to it and closing at once. It is an answer
- * for now only: what happens to the path after it is for bind() to find out.
+ * A socket that somebody listens on is told by connecting to it and closing at once. It is an
+ * answer for now only: what happens to the path after it is for bind() to find out.
  *
  * @param error  on failure one line that begins with d->origin
  * @return       0; -ENOENT, -ENOTDIR, -EACCES: the folder; -EADDRINUSE: another process listens,
- *               or it cannot be told; -EEXIST: something else than a socket is there; -ENAMETOOLONG;
- *               another -errno of the machine
+ *               or it cannot be told; -EEXIST: something else than a socket is there;
+ *               -ENAMETOOLONG; another -errno of the machine
  */
 int app_socket_check(const struct app_device_config *d, char *error, unsigned error_bytes);
 

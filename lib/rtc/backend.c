@@ -321,7 +321,7 @@ static struct vrtc_endpoint *find_by_path(const char *path)
 {
 	struct vrtc_endpoint *e = backend.endpoints;
 
-	while (e && strcmp(e->config.socket_path, path))
+	while (e && strcmp(e->config.socket_path, path) != 0)
 		e = e->next;
 	return e;
 }

@@ -16,8 +16,6 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -34,10 +32,13 @@
 /* A front-end that gave no kick eventfd wants to be polled: how often, when all else sleeps. */
 #define POLLED_SLEEP_MS  1
 
+/* rte_vhost serves no more devices in one process. */
+#define SESSIONS_MAX 1024
+
 struct session_list {
 	unsigned n;
 	bool polled; /* some session has no kick eventfd */
-	struct vrtc_session *session[];
+	struct vrtc_session *session[SESSIONS_MAX];
 };
 
 struct vrtc_poller {
@@ -49,6 +50,9 @@ struct vrtc_poller {
 	int epoll_fd;
 	int wake_fd;
 
+	/* Of the control threads: the list that the lcore has let go of, for the next change. */
+	struct session_list *spare;
+	struct session_list *lists; /* both of them */
 	unsigned lcore_id;
 	int node;
 	atomic_uint load;
@@ -57,21 +61,12 @@ struct vrtc_poller {
 /* The one reader of a poller's qsbr: its lcore. */
 #define QSBR_THREAD 0
 
-static struct session_list *list_new(unsigned n)
-{
-	struct session_list *list = calloc(1, sizeof(*list) + n * sizeof(list->session[0]));
-
-	if (list)
-		list->n = n;
-	return list;
-}
-
 struct vrtc_poller *vrtc_poller_new(unsigned lcore_id, int node, enum vrtc_idle idle)
 {
 	struct epoll_event wake = {.events = EPOLLIN};
 	struct vrtc_poller *p;
 	size_t qsbr_bytes = rte_rcu_qsbr_get_memsize(1);
-	struct session_list *list;
+	struct session_list *lists;
 
 	p = rte_zmalloc_socket("vrtc_poller", sizeof(*p), RTE_CACHE_LINE_SIZE, node);
 	if (!p) {
@@ -84,8 +79,10 @@ struct vrtc_poller *vrtc_poller_new(unsigned lcore_id, int node, enum vrtc_idle 
 	p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	p->qsbr = rte_zmalloc_socket("vrtc_qsbr", qsbr_bytes, RTE_CACHE_LINE_SIZE, node);
-	list = list_new(0);
-	atomic_init(&p->list, list);
+	lists = rte_zmalloc_socket("vrtc_lists", 2 * sizeof(*lists), RTE_CACHE_LINE_SIZE, node);
+	p->lists = lists;
+	p->spare = lists ? &lists[1] : NULL;
+	atomic_init(&p->list, lists);
 	if (p->epoll_fd < 0 || p->wake_fd < 0 ||
 		epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, p->wake_fd, &wake)) {
 		int err = errno;
@@ -94,7 +91,7 @@ struct vrtc_poller *vrtc_poller_new(unsigned lcore_id, int node, enum vrtc_idle 
 		errno = err;
 		return NULL;
 	}
-	if (!list || !p->qsbr || rte_rcu_qsbr_init(p->qsbr, 1) ||
+	if (!lists || !p->qsbr || rte_rcu_qsbr_init(p->qsbr, 1) ||
 		rte_rcu_qsbr_thread_register(p->qsbr, QSBR_THREAD)) {
 		vrtc_poller_free(p);
 		errno = ENOMEM;
@@ -111,7 +108,7 @@ void vrtc_poller_free(struct vrtc_poller *p)
 		close(p->wake_fd);
 	if (p->epoll_fd >= 0)
 		close(p->epoll_fd);
-	free(atomic_load(&p->list));
+	rte_free(p->lists);
 	rte_free(p->qsbr);
 	rte_free(p);
 }
@@ -121,64 +118,57 @@ static void wake(struct vrtc_poller *p)
 	(void)eventfd_write(p->wake_fd, 1);
 }
 
-/* Publishes a new list, and frees the old one when the lcore no longer reads it. */
-static void replace_list(struct vrtc_poller *p, struct session_list *list)
+/* Publishes the spare list, and returns when the lcore no longer reads the one before. */
+static void publish_spare(struct vrtc_poller *p)
 {
-	struct session_list *old;
+	struct session_list *list = p->spare;
 
+	list->polled = false;
 	for (unsigned i = 0; i < list->n; i++)
 		list->polled |= list->session[i]->kickfd < 0;
 
 	/* Release: whoever loads the list (acquire, in the loop) sees its sessions complete. */
-	old = atomic_exchange_explicit(&p->list, list, memory_order_acq_rel);
+	p->spare = atomic_exchange_explicit(&p->list, list, memory_order_acq_rel);
 	atomic_store_explicit(&p->load, list->n, memory_order_relaxed);
 	wake(p);
 	rte_rcu_qsbr_synchronize(p->qsbr, RTE_QSBR_THRID_INVALID);
-	free(old);
+}
+
+/* Makes the spare list a copy of the present one, without a session. */
+static void copy_without(struct vrtc_poller *p, const struct vrtc_session *s)
+{
+	const struct session_list *now = atomic_load_explicit(&p->list, memory_order_relaxed);
+
+	p->spare->n = 0;
+	for (unsigned i = 0; i < now->n; i++) {
+		if (now->session[i] != s)
+			p->spare->session[p->spare->n++] = now->session[i];
+	}
 }
 
 int vrtc_poller_add(struct vrtc_poller *p, struct vrtc_session *s)
 {
-	struct session_list *now = atomic_load_explicit(&p->list, memory_order_relaxed);
-	struct session_list *list = list_new(now->n + 1);
-
-	if (!list)
-		return -ENOMEM;
+	copy_without(p, s);
+	if (p->spare->n == SESSIONS_MAX)
+		return -ENOSPC;
 	if (p->idle == VRTC_IDLE_INTERRUPT && s->kickfd >= 0) {
 		struct epoll_event kick = {.events = EPOLLIN | EPOLLET};
 
-		if (epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, s->kickfd, &kick)) {
-			int err = errno;
-
-			free(list);
-			return -err;
-		}
+		if (epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, s->kickfd, &kick))
+			return -errno;
 	}
 	vrtc_vring_kick_disable(&s->requestq);
-	memcpy(list->session, now->session, now->n * sizeof(now->session[0]));
-	list->session[now->n] = s;
-	replace_list(p, list);
+	p->spare->session[p->spare->n++] = s;
+	publish_spare(p);
 	return 0;
 }
 
 void vrtc_poller_remove(struct vrtc_poller *p, struct vrtc_session *s)
 {
-	struct session_list *now = atomic_load_explicit(&p->list, memory_order_relaxed);
-	struct session_list *list = list_new(now->n - 1);
-	unsigned n = 0;
-
-	/* The queue has to stop before memory goes, whatever happens: wait until there is some. */
-	while (!list) {
-		usleep(1000);
-		list = list_new(now->n - 1);
-	}
-	for (unsigned i = 0; i < now->n; i++) {
-		if (now->session[i] != s && n < list->n)
-			list->session[n++] = now->session[i];
-	}
+	copy_without(p, s);
 	if (p->idle == VRTC_IDLE_INTERRUPT && s->kickfd >= 0)
 		(void)epoll_ctl(p->epoll_fd, EPOLL_CTL_DEL, s->kickfd, NULL);
-	replace_list(p, list);
+	publish_spare(p);
 }
 
 unsigned vrtc_poller_lcore(const struct vrtc_poller *p)

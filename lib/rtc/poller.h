@@ -2,9 +2,9 @@
 /*
  * One request lcore: the sessions that it polls, and what it does when there is nothing to do.
  *
- * The list of sessions is an immutable array that the control threads replace as a whole (store
- * release, load acquire); rte_rcu_qsbr says when the lcore has stopped using the old one (D3). So
- * the lcore takes no lock, and a session that vrtc_poller_remove() has returned for is nobody's.
+ * The list of sessions is one of two arrays: the control threads fill the other one and swap them
+ * (store release, load acquire); rte_rcu_qsbr says when the lcore has let go of the old one (D3).
+ * So the lcore takes no lock, and a session that vrtc_poller_remove() has returned for is nobody's.
  */
 #ifndef VRTC_POLLER_H
 #define VRTC_POLLER_H
@@ -34,7 +34,7 @@ void vrtc_poller_free(struct vrtc_poller *p);
 
 /*
  * Control threads, one at a time (backend.c holds its mutex).
- * add: the session's queue has been started. Returns 0, -ENOMEM, or the error of epoll_ctl() for a
+ * add: the session's queue has been started. Returns 0, -ENOSPC, or the error of epoll_ctl() for a
  * kick descriptor that cannot be waited for.
  * remove: returns when the lcore no longer touches the session: within one turn of its loop.
  */
