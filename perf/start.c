@@ -5,10 +5,9 @@
  *
  *	dpdk-rtc-start RUNS SOCKET COMMAND [ARGUMENT...]
  *
- * Starts COMMAND, which is to serve an RTC device on SOCKET, tries to connect until it does, asks for
- * the number of clocks, and ends it (SIGTERM): RUNS times. Prints the median, minimum and maximum of
- * start and end in ms, and the resident memory after the first answer. For this program's purpose a
- * try to connect every millisecond is part of the time.
+ * Starts COMMAND, which is to serve an RTC device on SOCKET, tries to connect until it does, asks
+ * for the number of clocks, and ends it (SIGTERM): RUNS times. Prints the median, minimum and
+ * maximum of start and end in ms, and the resident memory after the first answer.
  */
 #include <errno.h>
 #include <signal.h>

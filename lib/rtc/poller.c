@@ -44,18 +44,19 @@ struct session_list {
 struct vrtc_poller {
 	/* Read by the lcore at each turn, written by the control threads now and then. */
 	_Atomic(struct session_list *) list;
-	atomic_bool stop;
 	struct rte_rcu_qsbr *qsbr;
-	enum vrtc_idle idle;
-	int epoll_fd;
-	int wake_fd;
 
 	/* Of the control threads: the list that the lcore has let go of, for the next change. */
 	struct session_list *spare;
 	struct session_list *lists; /* both of them */
+
+	enum vrtc_idle idle;
+	int epoll_fd;
+	int wake_fd;
 	unsigned lcore_id;
 	int node;
 	atomic_uint load;
+	atomic_bool stop; /* read by the lcore at each turn, too */
 } __rte_cache_aligned;
 
 /* The one reader of a poller's qsbr: its lcore. */

@@ -101,6 +101,7 @@ stage_sanitize() {
 stage_valgrind() {
 	# --fair-sched: valgrind runs one thread at a time, and a poller never gives way by itself.
 	local valgrind=(valgrind --quiet --fair-sched=yes --error-exitcode=99 --leak-check=full
+		--show-leak-kinds=definite
 		--errors-for-leak-kinds=definite --suppressions="$PWD/$support/valgrind.supp")
 	# -O1: valgrind translates what it runs, and debugging at -O0 would double its work.
 	must "build for valgrind" build build-valgrind gcc --buildtype=debug -Doptimization=1
