@@ -159,7 +159,7 @@ static void half_a_message_is_reset_when_the_peer_closes_and_timed_out_before(vo
 {
 	struct pair p = make_pair();
 	struct vfe_msg_header header = {.request = 1, .flags = VFE_MSG_VERSION, .size = 8};
-	struct vfe_msg msg;
+	struct vfe_msg msg = {0};
 
 	(void)state;
 	assert_int_equal(vfe_msg_send_raw(p.a, &header, 11, NULL, 0, soon()), 0);
