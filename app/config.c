@@ -97,11 +97,10 @@ static __attribute__((format(printf, 2, 3))) int fail(const struct report *r, co
 {
 	va_list args;
 
+	if (r->bytes > 0)
+		r->error[0] = '\0';
 	va_start(args, fmt);
-	if (r->bytes > 0) {
-		(void)vsnprintf(r->error, r->bytes, fmt, args);
-		app_config_make_printable(r->error);
-	}
+	app_config_vappend(r->error, r->bytes, fmt, args);
 	va_end(args);
 	return -EINVAL;
 }

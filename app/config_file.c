@@ -38,9 +38,17 @@ struct scan {
 	unsigned error_bytes;
 };
 
-void app_config_make_printable(char *text)
+void app_config_vappend(char *text, unsigned text_bytes, const char *fmt, va_list args)
 {
-	for (; *text; text++)
+	size_t used;
+
+	if (text_bytes == 0)
+		return;
+	used = strlen(text);
+	/* clang 14 does not see the caller's va_start() once rte_config.h was included. */
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
+	(void)vsnprintf(text + used, text_bytes - used, fmt, args);
+	for (text += used; *text; text++)
 		if ((unsigned char)*text < ' ' || *text == 0x7f)
 			*text = '?';
 }
@@ -52,15 +60,12 @@ const char *app_config_file_shown(const char *path, unsigned max_bytes)
 	return bytes > max_bytes ? path + bytes - max_bytes : path;
 }
 
-/* Appends; what does not fit is cut. */
-static __attribute__((format(printf, 3, 4))) void append(
-	char *text, unsigned text_bytes, const char *fmt, ...)
+void app_config_append(char *text, unsigned text_bytes, const char *fmt, ...)
 {
-	size_t used = strlen(text);
 	va_list args;
 
 	va_start(args, fmt);
-	(void)vsnprintf(text + used, text_bytes - used, fmt, args);
+	app_config_vappend(text, text_bytes, fmt, args);
 	va_end(args);
 }
 
@@ -68,34 +73,31 @@ int app_config_file_error(const struct app_config_place *place, char *error, uns
 	const char *fmt, ...)
 {
 	const char *path = app_config_file_shown(place->path, SHOWN_PATH_BYTES);
-	size_t used;
 	va_list args;
 
 	if (error_bytes == 0)
 		return -EINVAL;
 	error[0] = '\0';
-	append(error, error_bytes, "%s%s:", path == place->path ? "" : "...", path);
+	app_config_append(error, error_bytes, "%s%s:", path == place->path ? "" : "...", path);
 	if (place->line > 0)
-		append(error, error_bytes, "%u:", place->line);
+		app_config_append(error, error_bytes, "%u:", place->line);
 	if (place->section)
-		append(error, error_bytes, " [%.*s]", SHOWN_BYTES, place->section);
+		app_config_append(error, error_bytes, " [%.*s]", SHOWN_BYTES, place->section);
 	if (place->key)
-		append(error, error_bytes, " %.*s", SHOWN_BYTES, place->key);
+		app_config_append(error, error_bytes, " %.*s", SHOWN_BYTES, place->key);
 	if (place->value)
-		append(error, error_bytes, " = %.*s", SHOWN_BYTES, place->value);
-	append(error, error_bytes, place->section || place->key ? ": " : " ");
+		app_config_append(error, error_bytes, " = %.*s", SHOWN_BYTES, place->value);
+	app_config_append(error, error_bytes, place->section || place->key ? ": " : " ");
 
-	used = strlen(error);
 	va_start(args, fmt);
-	(void)vsnprintf(error + used, error_bytes - used, fmt, args);
+	app_config_vappend(error, error_bytes, fmt, args);
 	va_end(args);
-	app_config_make_printable(error);
 	return -EINVAL;
 }
 
 static bool is_blank(char c)
 {
-	return c == ' ' || c == '\t' || c == '\r';
+	return c == ' ' || c == '\t';
 }
 
 /* Without the blanks around it, in place. */
@@ -210,6 +212,9 @@ static int scan_line(struct scan *scan, char *line, size_t bytes)
 	char *comment;
 	int err;
 
+	/* Of a line's end only: anywhere else it would be in a path, and rewrite the log's line. */
+	if (bytes > 0 && line[bytes - 1] == '\r')
+		line[--bytes] = '\0';
 	for (size_t i = 0; i < bytes; i++)
 		if (((unsigned char)line[i] < ' ' && !is_blank(line[i])) || line[i] == 0x7f)
 			return app_config_file_error(&place, scan->error, scan->error_bytes,

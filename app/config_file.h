@@ -16,6 +16,8 @@
 #ifndef APP_CONFIG_FILE_H
 #define APP_CONFIG_FILE_H
 
+#include <stdarg.h>
+
 /* rte_cfgfile's limits, CFG_NAME_LEN and CFG_VALUE_LEN, without the NUL; asserted to be so. */
 #define APP_FILE_NAME_BYTES_MAX  63
 #define APP_FILE_VALUE_BYTES_MAX 255
@@ -69,7 +71,13 @@ int app_config_file_error(const struct app_config_place *place, char *error, uns
 /* A file's path for a message: its end, when it is long. */
 const char *app_config_file_shown(const char *path, unsigned max_bytes);
 
-/* Makes one printable line of a text: control characters become '?'. */
-void app_config_make_printable(char *text);
+/*
+ * Adds to a text what vsnprintf() makes of the rest, on one line and printable: control characters
+ * become '?', and what does not fit is cut. Without room for a NUL it does nothing.
+ */
+void app_config_append(char *text, unsigned text_bytes, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void app_config_vappend(char *text, unsigned text_bytes, const char *fmt, va_list args)
+	__attribute__((format(printf, 3, 0)));
 
 #endif

@@ -16,17 +16,13 @@ static __attribute__((format(printf, 5, 6))) int fail(const struct app_device_co
 	char *error, unsigned error_bytes, const char *fmt, ...)
 {
 	va_list args;
-	int used;
 
-	if (error_bytes == 0)
-		return -err;
-	used = snprintf(error, error_bytes, "%s%s: ", d->origin, d->socket_path);
-	if (used >= 0 && (unsigned)used < error_bytes) {
-		va_start(args, fmt);
-		(void)vsnprintf(error + used, error_bytes - (unsigned)used, fmt, args);
-		va_end(args);
-	}
-	app_config_make_printable(error);
+	if (error_bytes > 0)
+		error[0] = '\0';
+	app_config_append(error, error_bytes, "%s%s: ", d->origin, d->socket_path);
+	va_start(args, fmt);
+	app_config_vappend(error, error_bytes, fmt, args);
+	va_end(args);
 	return -err;
 }
 

@@ -1,1104 +1,963 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the operator writes, on the command line and in a file: what it means, and the one line for
- * each mistake, word by word. The sockets are looked at in a folder of the test's own.
+ * argv and the file, as app_config_parse() takes them: what is good becomes the right structure,
+ * what is wrong becomes one line, whole and exact. The file is in memory, so that the random cases
+ * cost no disk.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "config.h"
-#include "config_file.h"
-#include "socket_path.h"
 #include "wire.h"
 
-#define ARGS_MAX 24
-#define CLOCKS                                                                                     \
-	"utc, tai, monotonic, utc-smeared[:noon-linear|:utc-sls], utc-maybe-smeared, separated "   \
-	"by commas; or none"
-#define REPEAT_63  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-#define REPEAT_252 REPEAT_63 REPEAT_63 REPEAT_63 REPEAT_63
+#define ERROR_BYTES 1024
+#define SYNTAX      "accepted: [section], key = value, or # and a comment"
+#define NO_CLOCK_TAIL                                                                              \
+	"; accepted: utc, tai, monotonic, utc-smeared[:noon-linear|:utc-sls], utc-maybe-smeared, " \
+	"separated by commas; or none"
+#define NOT_A_NAME                                                                                 \
+	"not the name of a device; accepted: letters, digits, '.', '_' and '-', beginning with a " \
+	"letter or a digit"
 
-static char dir[] = "/tmp/dpdk-rtc-config-XXXXXX";
-static char ini[64];
-static struct app_config config;
-static char error[1024];
+static int file_fd;
+static char file_path[32];
+static char error[ERROR_BYTES];
 
-static int make_dir(void **state)
+static int open_file(void **state)
 {
 	(void)state;
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(ini, sizeof(ini), "%s/a.ini", dir);
-	return 0;
+	file_fd = memfd_create("test-config", MFD_CLOEXEC);
+	snprintf(file_path, sizeof(file_path), "/proc/self/fd/%d", file_fd);
+	return file_fd < 0;
 }
 
-static int remove_dir(void **state)
+static int close_file(void **state)
 {
-	DIR *d = opendir(dir);
-	struct dirent *entry;
-
 	(void)state;
-	if (!d)
-		return -1;
-	while ((entry = readdir(d)))
-		(void)unlinkat(dirfd(d), entry->d_name, 0);
-	closedir(d);
-	return rmdir(dir);
+	return close(file_fd);
 }
 
-static void write_bytes(const void *bytes, size_t n)
+static void write_file(const void *text, size_t bytes)
 {
-	FILE *f = fopen(ini, "we");
-
-	assert_non_null(f);
-	assert_int_equal(fwrite(bytes, 1, n, f), n);
-	assert_int_equal(fclose(f), 0);
+	assert_int_equal(ftruncate(file_fd, 0), 0);
+	assert_int_equal(pwrite(file_fd, text, bytes, 0), bytes);
 }
 
-static void write_ini(const char *text)
+static int parse_args(struct app_config *config, const char *const *args)
 {
-	write_bytes(text, strlen(text));
+	char *argv[1100];
+	int argc = 0;
+	int err;
+
+	argv[argc++] = strdup("dpdk-rtc");
+	for (; *args; args++)
+		argv[argc++] = strdup(*args);
+	argv[argc] = NULL;
+	memset(config, 0xa5, sizeof(*config));
+	memset(error, 'E', sizeof(error));
+	error[sizeof(error) - 1] = '\0';
+	err = app_config_parse(config, argc, argv, error, sizeof(error));
+	/* config->eal has argv's strings: so what a test reads of them, it reads through its own. */
+	for (int i = 0; !err && i < config->n_eal; i++)
+		for (const char *const *own = args - argc + 1; *own; own++)
+			if (i > 0 && strcmp(config->eal[i], *own) == 0)
+				config->eal[i] = (char *)(uintptr_t)*own;
+	if (!err)
+		config->eal[0] = NULL;
+	for (int i = 0; i < argc; i++)
+		free(argv[i]);
+	return err;
+}
+#define PARSE(config, ...) parse_args(config, (const char *const[]){__VA_ARGS__, NULL})
+
+static void check_one_line(const char *text)
+{
+	size_t bytes = strnlen(text, ERROR_BYTES);
+
+	assert_in_range(bytes, 1, ERROR_BYTES - 2); /* not cut */
+	for (size_t i = 0; i < bytes; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			fail_msg("byte %zu of \"%s\" is not printable", i, text);
 }
 
-/* Arguments after the program's name, NULL last. */
-#define parse(...) parse_args((const char *const[]){__VA_ARGS__})
-
-static int parse_args(const char *const *arg)
+static void check_nothing_to_free(const struct app_config *config)
 {
-	const char *argv[ARGS_MAX + 2] = {"dpdk-rtc"};
-	int argc = 1;
-
-	while (*arg && argc <= ARGS_MAX)
-		argv[argc++] = *arg++;
-	memset(error, 0, sizeof(error));
-	return app_config_parse(&config, argc, (char **)argv, error, sizeof(error));
+	assert_null(config->device);
+	assert_null(config->leap_table);
+	assert_null(config->eal);
+	assert_int_equal(config->n_devices, 0);
 }
 
-/* One line, printable, whole; and nothing that was to be freed is left. */
-static void assert_error(const char *expected)
+static void refused_args(const char *line, const char *const *args)
 {
-	const struct app_config empty = {0};
+	struct app_config config;
 
-	assert_string_equal(error, expected);
-	assert_true(strlen(error) < sizeof(error) - 1);
-	for (const char *c = error; *c; c++)
-		assert_true((unsigned char)*c >= ' ' && *c != 0x7f);
-	assert_memory_equal(&config, &empty, sizeof(empty));
+	assert_int_equal(parse_args(&config, args), -EINVAL);
+	check_one_line(error);
+	assert_string_equal(error, line);
+	check_nothing_to_free(&config);
+}
+#define REFUSED(line, ...) refused_args(line, (const char *const[]){__VA_ARGS__, NULL})
+
+/* The line without the file's path and the ':' after it. */
+static void refused_file_bytes(const char *text, size_t bytes, const char *line)
+{
+	char whole[ERROR_BYTES];
+
+	write_file(text, bytes);
+	snprintf(whole, sizeof(whole), "%s:%s", file_path, line);
+	REFUSED(whole, "--config", file_path);
 }
 
-/* A file's error; expected is what follows the file's name. */
-static void assert_ini_error(const char *text, const char *expected)
+static void refused_file(const char *text, const char *line)
 {
-	char whole[1024];
-
-	write_ini(text);
-	assert_int_equal(parse("--config", ini, NULL), -EINVAL);
-	snprintf(whole, sizeof(whole), "%s:%s", ini, expected);
-	assert_error(whole);
+	refused_file_bytes(text, strlen(text), line);
 }
 
-/* A file that is good. */
-static void assert_ini(const char *text)
+static void accept_file(struct app_config *config, const char *text)
 {
-	write_ini(text);
-	if (parse("--config", ini, NULL))
+	write_file(text, strlen(text));
+	if (PARSE(config, "--config", file_path))
 		fail_msg("%s", error);
 }
 
-static void assert_clock(
-	const struct app_device_config *d, unsigned id, uint8_t type, uint8_t smear)
+static void check_default_clocks(const struct app_device_config *d)
 {
-	assert_in_range(id, 0, d->n_clocks - 1u);
-	assert_int_equal(d->clock[id].type, type);
-	assert_int_equal(d->clock[id].smear, smear);
-}
+	static const struct vrtc_clock wanted[] = {
+		{VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_NOON_LINEAR},
+		{VIRTIO_RTC_CLOCK_UTC, VIRTIO_RTC_SMEAR_UNSPECIFIED},
+		{VIRTIO_RTC_CLOCK_TAI, VIRTIO_RTC_SMEAR_UNSPECIFIED},
+		{VIRTIO_RTC_CLOCK_MONOTONIC, VIRTIO_RTC_SMEAR_UNSPECIFIED},
+	};
 
-static void assert_default_clocks(const struct app_device_config *d)
-{
 	assert_int_equal(d->n_clocks, 4);
-	assert_clock(d, 0, VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_NOON_LINEAR);
-	assert_clock(d, 1, VIRTIO_RTC_CLOCK_UTC, VIRTIO_RTC_SMEAR_UNSPECIFIED);
-	assert_clock(d, 2, VIRTIO_RTC_CLOCK_TAI, VIRTIO_RTC_SMEAR_UNSPECIFIED);
-	assert_clock(d, 3, VIRTIO_RTC_CLOCK_MONOTONIC, VIRTIO_RTC_SMEAR_UNSPECIFIED);
+	assert_memory_equal(d->clock, wanted, sizeof(wanted));
 }
 
-/* ---- The command line. */
+/* ---- argv. */
 
-static void one_socket_path_is_all_it_takes(void **state)
+static void one_socket_gives_one_device_with_the_defaults(void **state)
 {
+	struct app_config c;
+
 	(void)state;
-	assert_int_equal(parse("--socket-path", "/run/rtc/vm1.sock", NULL), 0);
-	assert_int_equal(config.action, APP_RUN);
-	assert_int_equal(config.idle, VRTC_IDLE_BUSY);
-	assert_false(config.idle_given);
-	assert_string_equal(config.leap_table, APP_LEAP_TABLE);
-	assert_int_equal(config.n_eal, 1);
-	assert_string_equal(config.eal[0], "dpdk-rtc");
-	assert_null(config.eal[1]);
-	assert_int_equal(config.n_devices, 1);
-	assert_string_equal(config.device[0].name, "vm1");
-	assert_string_equal(config.device[0].socket_path, "/run/rtc/vm1.sock");
-	assert_string_equal(config.device[0].origin, "--socket-path=");
-	assert_false(config.device[0].client);
-	assert_default_clocks(&config.device[0]);
-	app_config_free(&config);
+	assert_int_equal(PARSE(&c, "--socket-path", "/run/vm1.sock"), 0);
+	assert_int_equal(c.action, APP_RUN);
+	assert_int_equal(c.idle, VRTC_IDLE_BUSY);
+	assert_false(c.idle_given);
+	assert_string_equal(c.leap_table, APP_LEAP_TABLE);
+	assert_int_equal(c.n_eal, 1);
+	assert_null(c.eal[1]);
+	assert_int_equal(c.n_devices, 1);
+	assert_string_equal(c.device[0].name, "vm1");
+	assert_string_equal(c.device[0].socket_path, "/run/vm1.sock");
+	assert_string_equal(c.device[0].origin, "--socket-path=");
+	assert_false(c.device[0].client);
+	check_default_clocks(&c.device[0]);
+	app_config_free(&c);
+	check_nothing_to_free(&c);
 }
 
-static void a_value_may_follow_an_equals_sign_or_stand_alone(void **state)
+static void a_value_follows_an_equals_sign_or_is_the_next_argument(void **state)
 {
+	struct app_config a;
+	struct app_config b;
+
 	(void)state;
-	assert_int_equal(parse("--socket-path=a=b.sock", "--idle=pause", "--leap-table", "t",
-				 "--clocks=tai", "--client", NULL),
+	assert_int_equal(PARSE(&a, "--socket-path", "a=b", "--clocks", "tai", "--idle", "pause",
+				 "--leap-table", "t=1", "--client", "--check-config"),
 		0);
-	assert_string_equal(config.device[0].socket_path, "a=b.sock");
-	assert_int_equal(config.idle, VRTC_IDLE_PAUSE);
-	assert_true(config.idle_given);
-	assert_string_equal(config.leap_table, "t");
-	assert_true(config.device[0].client);
-	assert_int_equal(config.device[0].n_clocks, 1);
-	assert_clock(&config.device[0], 0, VIRTIO_RTC_CLOCK_TAI, VIRTIO_RTC_SMEAR_UNSPECIFIED);
-	app_config_free(&config);
-}
-
-static void what_stands_before_the_dashes_is_the_eals_untouched(void **state)
-{
-	(void)state;
-	assert_int_equal(parse("-l", "2,3", "--nonsense=1", "--help", "--", "--socket-path", "x",
-				 "--idle=interrupt", NULL),
+	assert_int_equal(PARSE(&b, "--check-config", "--client", "--leap-table=t=1", "--idle=pause",
+				 "--clocks=tai", "--socket-path=a=b"),
 		0);
-	assert_int_equal(config.action, APP_RUN);
-	assert_int_equal(config.n_eal, 5);
-	assert_string_equal(config.eal[0], "dpdk-rtc");
-	assert_string_equal(config.eal[1], "-l");
-	assert_string_equal(config.eal[2], "2,3");
-	assert_string_equal(config.eal[3], "--nonsense=1");
-	assert_string_equal(config.eal[4], "--help");
-	assert_null(config.eal[5]);
-	assert_int_equal(config.idle, VRTC_IDLE_INTERRUPT);
-	app_config_free(&config);
+	assert_int_equal(a.action, APP_CHECK_CONFIG);
+	assert_int_equal(b.action, APP_CHECK_CONFIG);
+	assert_string_equal(a.leap_table, "t=1");
+	assert_string_equal(b.leap_table, "t=1");
+	assert_int_equal(a.idle, VRTC_IDLE_PAUSE);
+	assert_true(a.idle_given && b.idle_given && a.idle == b.idle);
+	assert_true(a.device[0].client);
+	assert_int_equal(a.device[0].n_clocks, 1);
+	assert_string_equal(a.device[0].socket_path, "a=b");
+	assert_memory_equal(&a.device[0], &b.device[0], sizeof(a.device[0]));
+	app_config_free(&a);
+	app_config_free(&b);
 }
 
-static void nothing_before_the_dashes_is_the_embedded_default(void **state)
+static void what_stands_before_two_dashes_is_the_eals(void **state)
+{
+	struct app_config c;
+
+	(void)state;
+	assert_int_equal(PARSE(&c, "-l", "0,1", "--no-huge", "--", "--socket-path", "a"), 0);
+	assert_int_equal(c.n_eal, 4);
+	assert_string_equal(c.eal[1], "-l");
+	assert_string_equal(c.eal[2], "0,1");
+	assert_string_equal(c.eal[3], "--no-huge");
+	assert_null(c.eal[4]);
+	assert_int_equal(c.n_devices, 1);
+	app_config_free(&c);
+
+	assert_int_equal(PARSE(&c, "--", "--socket-path", "a"), 0);
+	assert_int_equal(c.n_eal, 1);
+	app_config_free(&c);
+
+	REFUSED("--: no such option; accepted: --socket-path, --client, --clocks, --config, "
+		"--idle, --leap-table, --check-config, --print-capabilities, --help, --version; "
+		"options of the EAL before \"--\"",
+		"--", "--", "--socket-path", "a");
+	REFUSED("--idle: not an option of the EAL, whose options these are; accepted: after "
+		"\"--\": dpdk-rtc [EAL options --] [options]",
+		"--idle=busy", "--", "--socket-path", "a");
+}
+
+static void actions_that_do_not_run_need_no_device(void **state)
+{
+	static const struct {
+		const char *arg;
+		enum app_action action;
+	} cases[] = {
+		{"--help", APP_HELP},
+		{"-h", APP_HELP},
+		{"--version", APP_VERSION},
+		{"--print-capabilities", APP_PRINT_CAPABILITIES},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct app_config c;
+
+		assert_int_equal(PARSE(&c, cases[i].arg), 0);
+		assert_int_equal(c.action, cases[i].action);
+		app_config_free(&c);
+	}
+}
+
+static void print_capabilities_makes_everything_else_moot(void **state)
+{
+	struct app_config c;
+
+	(void)state;
+	assert_int_equal(PARSE(&c, "--fd=3", "--bad", "--help", "--print-capabilities"), 0);
+	assert_int_equal(c.action, APP_PRINT_CAPABILITIES);
+	app_config_free(&c);
+}
+
+static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("--", "--socket-path", "x", NULL), 0);
-	assert_int_equal(config.n_eal, 1);
-	app_config_free(&config);
+	REFUSED("no device: give --socket-path PATH for each, or --config FILE with sections "
+		"[device NAME]; see --help",
+		NULL);
+	REFUSED("--bad: no such option; accepted: --socket-path, --client, --clocks, --config, "
+		"--idle, --leap-table, --check-config, --print-capabilities, --help, --version; "
+		"options of the EAL before \"--\"",
+		"--bad=1");
+	REFUSED("a.sock: not an option; a socket is given as --socket-path a.sock", "a.sock");
+	REFUSED(": not an option; a socket is given as --socket-path PATH", "");
+	REFUSED("-: not an option; a socket is given as --socket-path -", "-");
+	REFUSED("-l: an option of the EAL, and these come before \"--\"; accepted: dpdk-rtc "
+		"[EAL options --] [options]",
+		"-l", "0,1");
+	REFUSED("--lcores=0: an option of the EAL, and these come before \"--\"; accepted: "
+		"dpdk-rtc [EAL options --] [options]",
+		"--lcores=0");
+	REFUSED("--client=yes: takes no value; accepted: --client", "--client=yes");
+	REFUSED("--socket-path: the value is missing; accepted: --socket-path PATH",
+		"--socket-path");
+	REFUSED("--socket-path: the value is missing; accepted: --socket-path PATH",
+		"--socket-path", "--client");
+	REFUSED("--socket-path=: the value is missing; accepted: --socket-path PATH",
+		"--socket-path=");
+	REFUSED("--clocks: the value is missing; accepted: --clocks LIST", "--clocks", "");
+	REFUSED("--fd=3: rte_vhost cannot take over an open descriptor; accepted: --socket-path "
+		"PATH",
+		"--fd=3");
+	REFUSED("--idle=x: no such idle policy; accepted: busy, pause, interrupt", "--idle=x",
+		"--socket-path=a");
+	REFUSED("--idle=BUSY: no such idle policy; accepted: busy, pause, interrupt", "--idle=BUSY",
+		"--socket-path=a");
+	REFUSED("--clocks=utc,gps: there is no clock \"gps\"" NO_CLOCK_TAIL, "--clocks=utc,gps",
+		"--socket-path=a");
+	REFUSED("--clocks=utc,,tai: the name of a clock is missing" NO_CLOCK_TAIL,
+		"--clocks=utc,,tai", "--socket-path=a");
+	REFUSED("--clocks=utc,: the name of a clock is missing" NO_CLOCK_TAIL, "--clocks=utc,",
+		"--socket-path=a");
+	REFUSED("--clocks=utc, : the name of a clock is missing" NO_CLOCK_TAIL, "--clocks=utc, ",
+		"--socket-path=a");
+	REFUSED("--socket-path=/run/: names a folder; accepted: the path of a socket",
+		"--socket-path=/run/");
+	REFUSED("--socket-path=/run/..: names a folder; accepted: the path of a socket",
+		"--socket-path=/run/..");
+	REFUSED("--socket-path=.: names a folder; accepted: the path of a socket",
+		"--socket-path=.");
+	REFUSED("--socket-path=/r//a: the device a has this socket already; accepted: a socket "
+		"for each device",
+		"--socket-path=/r/a", "--socket-path=/r//a");
+	REFUSED("/nonexistent/f: No such file or directory; accepted: a configuration file that "
+		"can be read",
+		"--config=/nonexistent/f");
+	REFUSED("/tmp: is a folder; accepted: a configuration file", "--config=/tmp");
+	REFUSED("--a?b??[31m: no such option; accepted: --socket-path, --client, --clocks, "
+		"--config, --idle, --leap-table, --check-config, --print-capabilities, --help, "
+		"--version; options of the EAL before \"--\"",
+		"--a\nb\r\033[31m");
 }
 
-static void devices_of_the_command_line_are_named_after_their_sockets(void **state)
+static void client_and_clocks_without_a_socket_of_argv_are_refused(void **state)
+{
+	(void)state;
+	write_file("[device a]\nsocket=/a\n", 21);
+	REFUSED("--client: is for devices of --socket-path; accepted for those of a file: mode = "
+		"client in their sections",
+		"--client", "--config", file_path);
+	REFUSED("--clocks: is for devices of --socket-path; accepted for those of a file: clocks "
+		"= LIST in their sections",
+		"--clocks=utc", "--config", file_path);
+}
+
+static void the_same_socket_is_known_however_it_is_spelled(void **state)
+{
+	static const char *const other[] = {"x.sock", "./x.sock", ".//x.sock", "././x.sock"};
+	char line[256];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(line, sizeof(line),
+			"--socket-path=%s: the device x has this socket already; accepted: a socket "
+			"for each device",
+			other[i]);
+		REFUSED(line, "--socket-path=x.sock", "--socket-path", other[i]);
+	}
+}
+
+/* ---- Names. */
+
+static void a_device_is_named_after_its_socket(void **state)
 {
 	static const struct {
 		const char *path;
 		const char *name;
 	} cases[] = {
-		{"/run/a.sock", "a"},
-		{"/run/a.socket", "a-2"},
-		{"a", "a-3"},
-		{".sock", "xsock"},
-		{"/x/.b", "xb"},
-		{"with blank and ü", "with_blank_and___"},
-		{"/y/1.2_3-4", "1.2_3-4"},
-		{"012345678901234567890123456789012345678901234567890.sock",
-			"012345678901234567890123456789012345678901234567"},
-		{"/z/012345678901234567890123456789012345678901234567890.sock",
-			"0123456789012345678901234567890123456789012345-2"},
-	};
-
-	(void)state;
-	assert_int_equal(parse("--socket-path", cases[0].path, "--socket-path", cases[1].path,
-				 "--socket-path", cases[2].path, "--socket-path", cases[3].path,
-				 "--socket-path", cases[4].path, "--socket-path", cases[5].path,
-				 "--socket-path", cases[6].path, "--socket-path", cases[7].path,
-				 "--socket-path", cases[8].path, NULL),
-		0);
-	assert_int_equal(config.n_devices, 9);
-	for (unsigned i = 0; i < 9; i++) {
-		assert_string_equal(config.device[i].socket_path, cases[i].path);
-		assert_string_equal(config.device[i].name, cases[i].name);
-	}
-	app_config_free(&config);
-}
-
-static void none_is_a_device_without_clocks(void **state)
-{
-	(void)state;
-	assert_int_equal(parse("--socket-path=x", "--clocks=none", NULL), 0);
-	assert_int_equal(config.device[0].n_clocks, 0);
-	app_config_free(&config);
-}
-
-static void a_clock_may_be_there_more_than_once_and_64_are_enough(void **state)
-{
-	char list[64 * 4 + 8] = "";
-
-	(void)state;
-	for (unsigned i = 0; i < 64; i++)
-		memcpy(list + 4 * (size_t)i, "tai,", 5);
-	list[255] = '\0';
-	assert_int_equal(parse("--socket-path=x", "--clocks", list, NULL), 0);
-	assert_int_equal(config.device[0].n_clocks, 64);
-	app_config_free(&config);
-
-	memcpy(list + 255, ",utc", 5);
-	assert_int_equal(parse("--socket-path=x", "--clocks", list, NULL), -EINVAL);
-	assert_non_null(strstr(error, ": too many clocks; accepted: up to 64"));
-}
-
-static void help_version_and_capabilities_need_no_device(void **state)
-{
-	(void)state;
-	assert_int_equal(parse("--help", NULL), 0);
-	assert_int_equal(config.action, APP_HELP);
-	app_config_free(&config);
-	assert_int_equal(parse("-h", "--nonsense", NULL), 0);
-	assert_int_equal(config.action, APP_HELP);
-	app_config_free(&config);
-	assert_int_equal(parse("--version", NULL), 0);
-	assert_int_equal(config.action, APP_VERSION);
-	app_config_free(&config);
-	/* "Other options and arguments should be ignored", say QEMU's conventions. */
-	assert_int_equal(parse("--socket-path=/nope", "--nonsense", "--fd=3",
-				 "--print-capabilities", "--help", NULL),
-		0);
-	assert_int_equal(config.action, APP_PRINT_CAPABILITIES);
-	app_config_free(&config);
-	assert_int_equal(parse("--check-config", "--socket-path=/nope/x", NULL), 0);
-	assert_int_equal(config.action, APP_CHECK_CONFIG);
-	app_config_free(&config);
-}
-
-static void each_mistake_in_an_option_is_one_line(void **state)
-{
-	static const struct {
-		const char *arg[4];
-		const char *expected;
-	} cases[] = {
-		{{NULL},
-			"no device: give --socket-path PATH for each, or --config FILE with sections "
-			"[device NAME]; see --help"},
-		{{"--idle=busy"},
-			"no device: give --socket-path PATH for each, or --config FILE with "
-			"sections [device NAME]; see --help"},
-		{{"x.sock"}, "x.sock: not an option; a socket is given as --socket-path x.sock"},
-		{{""}, ": not an option; a socket is given as --socket-path PATH"},
-		{{"-"}, "-: not an option; a socket is given as --socket-path -"},
-		{{"--socket"},
-			"--socket: no such option; accepted: --socket-path, --client, --clocks, "
-			"--config, --idle, --leap-table, --check-config, --print-capabilities, "
-			"--help, --version; options of the EAL before \"--\""},
-		{{"-q"},
-			"-q: no such option; accepted: --socket-path, --client, --clocks, --config, "
-			"--idle, --leap-table, --check-config, --print-capabilities, --help, "
-			"--version; options of the EAL before \"--\""},
-		{{"-l", "1"}, "-l: an option of the EAL, and these come before \"--\"; accepted: "
-			      "dpdk-rtc [EAL options --] [options]"},
-		{{"--lcores=0@1"},
-			"--lcores=0@1: an option of the EAL, and these come before \"--\"; "
-			"accepted: dpdk-rtc [EAL options --] [options]"},
-		{{"--no-huge"}, "--no-huge: an option of the EAL, and these come before \"--\"; "
-				"accepted: dpdk-rtc [EAL options --] [options]"},
-		{{"--in-memory"},
-			"--in-memory: an option of the EAL, and these come before \"--\"; "
-			"accepted: dpdk-rtc [EAL options --] [options]"},
-		{{"--file-prefix", "x"},
-			"--file-prefix: an option of the EAL, and these come before \"--\"; accepted: "
-			"dpdk-rtc [EAL options --] [options]"},
-		{{"--socket-path", "x", "--"},
-			"--socket-path: not an option of the EAL, whose options these are; accepted: "
-			"after \"--\": dpdk-rtc [EAL options --] [options]"},
-		{{"--config=x", "--"},
-			"--config: not an option of the EAL, whose options these are; accepted: after "
-			"\"--\": dpdk-rtc [EAL options --] [options]"},
-		{{"--fd=3"}, "--fd=3: rte_vhost cannot take over an open descriptor; accepted: "
-			     "--socket-path PATH"},
-		{{"--fd", "7"}, "--fd=7: rte_vhost cannot take over an open descriptor; accepted: "
-				"--socket-path PATH"},
-		{{"--fd"}, "--fd=: rte_vhost cannot take over an open descriptor; accepted: "
-			   "--socket-path PATH"},
-		{{"--client=yes"}, "--client=yes: takes no value; accepted: --client"},
-		{{"--socket-path"},
-			"--socket-path: the value is missing; accepted: --socket-path PATH"},
-		{{"--socket-path", "--client"},
-			"--socket-path: the value is missing; accepted: --socket-path PATH"},
-		{{"--idle="}, "--idle=: the value is missing; accepted: --idle POLICY"},
-		{{"--socket-path", ""},
-			"--socket-path: the value is missing; accepted: --socket-path PATH"},
-		{{"--socket-path=/run/"},
-			"--socket-path=/run/: names a folder; accepted: the path of a socket"},
-		{{"--socket-path=.."},
-			"--socket-path=..: names a folder; accepted: the path of a socket"},
-		{{"--socket-path=a", "--socket-path=a"},
-			"--socket-path=a: the device a has this socket already; accepted: a socket for "
-			"each device"},
-		{{"--socket-path=/run/a", "--socket-path=//run/.//./a"},
-			"--socket-path=//run/.//./a: the device a has this socket already; accepted: a "
-			"socket for each device"},
-		{{"--socket-path=x", "--idle", "lazy"},
-			"--idle=lazy: no such idle policy; accepted: busy, pause, interrupt"},
-		{{"--socket-path=x", "--clocks", "utc,gps"},
-			"--clocks=utc,gps: there is no clock \"gps\"; accepted: " CLOCKS},
-		{{"--socket-path=x", "--clocks", "UTC"},
-			"--clocks=UTC: there is no clock \"UTC\"; accepted: " CLOCKS},
-		{{"--socket-path=x", "--clocks", "utc,none"},
-			"--clocks=utc,none: there is no clock \"none\"; accepted: " CLOCKS},
-		{{"--socket-path=x", "--clocks", "utc,,tai"},
-			"--clocks=utc,,tai: the name of a clock is missing; accepted: " CLOCKS},
-		{{"--socket-path=x", "--clocks", "utc, "},
-			"--clocks=utc, : the name of a clock is missing; accepted: " CLOCKS},
-		{{"--socket-path=x", "--clocks", ","},
-			"--clocks=,: the name of a clock is missing; accepted: " CLOCKS},
-		{{"--socket-path=x", "--idle", "a\nb\033[1m"},
-			"--idle=a?b?[1m: no such idle policy; accepted: busy, pause, interrupt"},
-		{{"--config=/nope/x.ini"}, "/nope/x.ini: No such file or directory; accepted: a "
-					   "configuration file that can be read"},
-		{{"--config=/tmp"}, "/tmp: is a folder; accepted: a configuration file"},
-		{{"--config=/dev/null"},
-			"/dev/null: there is no device in it; accepted: a section [device NAME] with "
-			"socket = PATH, or --socket-path PATH"},
+		{"/run/vm1.sock", "vm1"},
+		{"/run/vm1.socket", "vm1"},
+		{"vm1", "vm1"},
+		{"/run/vm1.sock.sock", "vm1.sock"},
+		{"/run/.sock", "xsock"},
+		{"/run/-a b\n", "xa_b_"},
+		{"/run/\303\244.sock", "x_"},
+		{"/run/"
+		 "123456789012345678901234567890123456789012345678",
+			"123456789012345678901234567890123456789012345678"},
+		{"/run/"
+		 "1234567890123456789012345678901234567890123456789",
+			"123456789012345678901234567890123456789012345678"},
 	};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(
-			parse(cases[i].arg[0], cases[i].arg[1], cases[i].arg[2], NULL), -EINVAL);
-		assert_error(cases[i].expected);
+		struct app_config c;
+
+		assert_int_equal(PARSE(&c, "--socket-path", cases[i].path), 0);
+		assert_string_equal(c.device[0].name, cases[i].name);
+		app_config_free(&c);
 	}
 }
 
-static void a_path_as_long_as_the_kernel_takes_is_accepted_and_no_longer(void **state)
+static void devices_of_equal_file_names_get_a_number(void **state)
 {
-	char path[109];
+	struct app_config c;
 
 	(void)state;
-	memset(path, 'p', sizeof(path));
-	path[107] = '\0';
-	assert_int_equal(parse("--socket-path", path, NULL), 0);
-	assert_string_equal(config.device[0].socket_path, path);
-	app_config_free(&config);
-	path[107] = 'p';
-	path[108] = '\0';
-	assert_int_equal(parse("--socket-path", path, NULL), -EINVAL);
-	assert_non_null(strstr(error, "p: the path has 108 bytes; accepted: up to 107"));
-}
-
-static void absurdly_long_arguments_leave_room_for_what_is_accepted(void **state)
-{
-	static const char *const options[] = {"--socket-path", "--clocks", "--idle", "--config"};
-	size_t bytes = 100000;
-	char *text = malloc(bytes + 1);
-
-	(void)state;
-	assert_non_null(text);
-	memset(text, 'q', bytes);
-	text[bytes] = '\0';
-	for (unsigned i = 0; i < 4; i++) {
-		assert_int_equal(parse("--socket-path=x", options[i], text, NULL), -EINVAL);
-		assert_non_null(strstr(error, "; accepted: "));
-		assert_true(strlen(error) < sizeof(error) - 1);
-	}
-	assert_int_equal(parse(text, NULL), -EINVAL);
-	assert_true(strlen(error) < sizeof(error) - 1);
-	memset(text, '-', 2);
-	assert_int_equal(parse(text, NULL), -EINVAL);
-	assert_non_null(strstr(error, "; accepted: "));
-	free(text);
-}
-
-static void an_error_is_cut_to_the_room_there_is(void **state)
-{
-	static const char *const argv[] = {"dpdk-rtc", "--nonsense", NULL};
-	char room[] = "########";
-
-	(void)state;
-	assert_int_equal(app_config_parse(&config, 2, (char **)argv, room, 5), -EINVAL);
-	assert_string_equal(room, "--no");
-	assert_string_equal(room + 5, "###");
-	assert_int_equal(app_config_parse(&config, 2, (char **)argv, room, 0), -EINVAL);
-	assert_string_equal(room, "--no");
-}
-
-static void five_hundred_and_eleven_devices_are_accepted_and_no_more(void **state)
-{
-	static char arg[APP_DEVICES_MAX + 1][32];
-	static char *argv[APP_DEVICES_MAX + 3];
-
-	(void)state;
-	argv[0] = "dpdk-rtc";
-	for (unsigned i = 0; i <= APP_DEVICES_MAX; i++) {
-		snprintf(arg[i], sizeof(arg[i]), "--socket-path=/%u", i);
-		argv[1 + i] = arg[i];
-	}
-	assert_int_equal(
-		app_config_parse(&config, 1 + APP_DEVICES_MAX, argv, error, sizeof(error)), 0);
-	assert_int_equal(config.n_devices, APP_DEVICES_MAX);
-	assert_string_equal(config.device[510].name, "510");
-	app_config_free(&config);
-	assert_int_equal(app_config_parse(&config, 2 + APP_DEVICES_MAX, argv, error, sizeof(error)),
-		-EINVAL);
-	assert_error("--socket-path=/511: too many devices; accepted: up to 511");
+	write_file("[device a]\nsocket=/0/a\n[device a-3]\nsocket=/0/b\n", 49);
+	assert_int_equal(PARSE(&c, "--socket-path=/1/a", "--socket-path=/2/a.sock", "--socket-path",
+				 "/3/a.socket", "--config", file_path,
+				 "--socket-path=/1/"
+				 "123456789012345678901234567890123456789012345678",
+				 "--socket-path=/2/"
+				 "123456789012345678901234567890123456789012345678"),
+		0);
+	assert_int_equal(c.n_devices, 7);
+	assert_string_equal(c.device[0].name, "a");
+	assert_string_equal(c.device[1].name, "a-3");
+	assert_string_equal(c.device[2].name, "a-2");
+	assert_string_equal(c.device[3].name, "a-4");
+	assert_string_equal(c.device[4].name, "a-5");
+	assert_string_equal(c.device[5].name, "123456789012345678901234567890123456789012345678");
+	assert_string_equal(c.device[6].name, "1234567890123456789012345678901234567890123456-2");
+	app_config_free(&c);
 }
 
 /* ---- The file. */
 
-static void a_file_has_every_key(void **state)
+static void a_file_says_everything(void **state)
 {
+	struct app_config c;
+	char origin[64];
+
 	(void)state;
-	assert_ini("# a comment\n"
-		   "; another = one\n"
-		   "\n"
-		   "  [ global ]  # and one\n"
-		   "\tidle = interrupt # of mine\r\n"
-		   "leap_table=/tmp/leap\n"
-		   "[device a]\n"
-		   "socket = /run/a b.sock\n"
-		   "[device \t b.2]\n"
-		   "clocks = utc-smeared , utc-smeared:utc-sls,utc-maybe-smeared\n"
-		   "mode = client\n"
-		   "socket = b.sock");
-	assert_int_equal(config.idle, VRTC_IDLE_INTERRUPT);
-	assert_true(config.idle_given);
-	assert_string_equal(config.leap_table, "/tmp/leap");
-	assert_int_equal(config.n_devices, 2);
-	assert_string_equal(config.device[0].name, "a");
-	assert_string_equal(config.device[0].socket_path, "/run/a b.sock");
-	assert_false(config.device[0].client);
-	assert_default_clocks(&config.device[0]);
-	assert_string_equal(config.device[1].name, "b.2");
-	assert_string_equal(config.device[1].socket_path, "b.sock");
-	assert_true(config.device[1].client);
-	assert_int_equal(config.device[1].n_clocks, 3);
-	assert_clock(
-		&config.device[1], 0, VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_NOON_LINEAR);
-	assert_clock(&config.device[1], 1, VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_UTC_SLS);
-	assert_clock(&config.device[1], 2, VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED,
-		VIRTIO_RTC_SMEAR_UNSPECIFIED);
-	app_config_free(&config);
+	accept_file(&c, "# a comment\n\n; another\n[ global ] # and one\n idle =\tinterrupt # one\n"
+			"leap_table=/a b/table\n[device \t vm.1_-]\nsocket = /run/x y.sock\n"
+			"mode = client\nclocks = tai , utc-smeared:utc-sls\n[device none]\n"
+			"clocks = none\nmode = server\nsocket = b=c\n");
+	assert_int_equal(c.idle, VRTC_IDLE_INTERRUPT);
+	assert_true(c.idle_given);
+	assert_string_equal(c.leap_table, "/a b/table");
+	assert_int_equal(c.n_devices, 2);
+	assert_string_equal(c.device[0].name, "vm.1_-");
+	assert_string_equal(c.device[0].socket_path, "/run/x y.sock");
+	snprintf(origin, sizeof(origin), "%s:8: [device vm.1_-] socket = ", file_path);
+	assert_string_equal(c.device[0].origin, origin);
+	assert_true(c.device[0].client);
+	assert_int_equal(c.device[0].n_clocks, 2);
+	assert_int_equal(c.device[0].clock[0].type, VIRTIO_RTC_CLOCK_TAI);
+	assert_int_equal(c.device[0].clock[1].type, VIRTIO_RTC_CLOCK_UTC_SMEARED);
+	assert_int_equal(c.device[0].clock[1].smear, VIRTIO_RTC_SMEAR_UTC_SLS);
+	assert_false(c.device[1].client);
+	assert_int_equal(c.device[1].n_clocks, 0);
+	assert_string_equal(c.device[1].socket_path, "b=c");
+	app_config_free(&c);
 }
 
-static void the_command_line_has_precedence_over_the_file(void **state)
+static void argv_has_precedence_over_the_file(void **state)
 {
+	struct app_config c;
+
 	(void)state;
-	write_ini("[global]\nidle = busy\nleap_table = of the file\n[device x]\nsocket = /f/x\n");
-	assert_int_equal(
-		parse("--config", ini, "--idle", "pause", "--leap-table", "of argv", NULL), 0);
-	assert_int_equal(config.idle, VRTC_IDLE_PAUSE);
-	assert_string_equal(config.leap_table, "of argv");
-	app_config_free(&config);
+	write_file("[device a]\nsocket=/a\n[global]\nidle=pause\nleap_table=/t\n", 57);
+	assert_int_equal(PARSE(&c, "--idle=interrupt", "--leap-table=/u", "--socket-path=/b",
+				 "--clocks=tai", "--client", "--config", file_path),
+		0);
+	assert_int_equal(c.idle, VRTC_IDLE_INTERRUPT);
+	assert_string_equal(c.leap_table, "/u");
+	/* The file's devices first, and untouched by what is for argv's. */
+	assert_int_equal(c.n_devices, 2);
+	assert_string_equal(c.device[0].name, "a");
+	assert_false(c.device[0].client);
+	check_default_clocks(&c.device[0]);
+	assert_true(c.device[1].client);
+	assert_int_equal(c.device[1].n_clocks, 1);
+	app_config_free(&c);
 }
 
-static void socket_paths_add_devices_to_those_of_the_file(void **state)
+static void a_key_given_twice_is_refused_with_both_lines(void **state)
 {
 	(void)state;
-	write_ini("[device x]\nsocket = /f/x\nmode = server\nclocks = tai\n");
-	assert_int_equal(
-		parse("--socket-path=/a/x", "--client", "--clocks=utc", "--config", ini, NULL), 0);
-	assert_int_equal(config.n_devices, 2);
-	assert_string_equal(config.device[0].name, "x");
-	assert_false(config.device[0].client);
-	assert_clock(&config.device[0], 0, VIRTIO_RTC_CLOCK_TAI, VIRTIO_RTC_SMEAR_UNSPECIFIED);
-	assert_string_equal(config.device[1].name, "x-2");
-	assert_true(config.device[1].client);
-	assert_clock(&config.device[1], 0, VIRTIO_RTC_CLOCK_UTC, VIRTIO_RTC_SMEAR_UNSPECIFIED);
-	app_config_free(&config);
-
-	assert_int_equal(parse("--config", ini, "--socket-path=/f/x", NULL), -EINVAL);
-	assert_error("--socket-path=/f/x: the device x has this socket already; accepted: a socket "
-		     "for each device");
+	refused_file("[global]\n\nidle = busy\n# x\nidle = pause\n",
+		"5: [global] idle = pause: the key was there before, in line 3; accepted: each key "
+		"once");
 }
 
-static void options_that_would_have_no_effect_on_the_file_are_refused(void **state)
+static void a_section_given_twice_is_refused_with_both_lines(void **state)
 {
 	(void)state;
-	write_ini("[device x]\nsocket = /f/x\n");
-	assert_int_equal(parse("--config", ini, "--client", NULL), -EINVAL);
-	assert_error(
-		"--client: is for devices of --socket-path; accepted for those of a file: mode "
-		"= client in their sections");
-	assert_int_equal(parse("--config", ini, "--clocks=utc", NULL), -EINVAL);
-	assert_error("--clocks: is for devices of --socket-path; accepted for those of a file: "
-		     "clocks = LIST in their sections");
+	refused_file("\n[device a]\nsocket=/a\n[device  a]\n",
+		"4: [device a]: the section was there before, in line 2; accepted: each section "
+		"once");
 }
 
-static void each_mistake_in_a_file_is_one_line_with_its_number(void **state)
+static void a_mistake_in_the_file_is_one_line_with_its_place(void **state)
 {
 	static const struct {
 		const char *text;
-		const char *expected;
+		const char *line;
 	} cases[] = {
-		{"[global]\nidle = lazy\n",
-			"2: [global] idle = lazy: no such idle policy; accepted: "
-			"busy, pause, interrupt"},
-		{"[global]\n\n# x\nidel = busy\n",
-			"4: [global] idel = busy: no such key; accepted: idle, leap_table"},
-		{"[global]\nsocket = /x\n",
-			"2: [global] socket = /x: no such key; accepted: idle, leap_table"},
-		{"[Global]\n", "1: [Global]: no such section; accepted: [global], [device NAME]"},
-		{"\n[devices a]\n",
-			"2: [devices a]: no such section; accepted: [global], [device NAME]"},
-		{"[device]\nsocket = x\n",
-			"1: [device]: the device has no name; accepted: [device NAME]"},
-		{"[device a b]\nsocket = x\n",
-			"1: [device a b]: not the name of a device; accepted: letters, digits, '.', "
-			"'_' and '-', beginning with a letter or a digit"},
-		{"[device ../a]\nsocket = x\n",
-			"1: [device ../a]: not the name of a device; accepted: letters, digits, '.', "
-			"'_' and '-', beginning with a letter or a digit"},
-		{"[device 0123456789012345678901234567890123456789012345678]\nsocket = x\n",
-			"1: [device 0123456789012345678901234567890123456789012345678]: the name has 49 "
-			"bytes; accepted: up to 48"},
-		{"[device a]\nmode = server\n",
-			"1: [device a]: the device has no socket; accepted: socket = PATH"},
-		{"[device a]\nsocket = x\nmode = listen\n",
-			"3: [device a] mode = listen: no such mode; accepted: server (we listen), client "
-			"(we connect)"},
-		{"[device a]\nsocket = x\nclocks = utc gps\n",
-			"3: [device a] clocks = utc gps: there is no clock \"utc gps\"; accepted: " CLOCKS},
-		{"[device a]\nsocket = x\nidle = busy\n",
-			"3: [device a] idle = busy: no such key; accepted: socket, mode, clocks"},
-		{"[device a]\nsocket = x/\n",
-			"2: [device a] socket = x/: names a folder; accepted: the path of a socket"},
-		{"[device a]\nsocket = x\n[device b]\n\nsocket = ./x\n",
-			"5: [device b] socket = ./x: the device a has this socket already; accepted: a "
-			"socket for each device"},
-		/* What rte_cfgfile would take without a word, or with words of its own. */
-		{"[device a]\nsocket = x\n[global]\n[device  a]\nsocket = y\n",
-			"4: [device a]: the section was there before, in line 1; accepted: each section "
-			"once"},
-		{"[global]\n[global]\n", "2: [global]: the section was there before, in line 1; "
-					 "accepted: each section once"},
-		{"[device a]\nsocket = x\nmode = client\nsocket = y\n",
-			"4: [device a] socket = y: the key was there before, in line 2; accepted: each "
-			"key once"},
-		{"idle = busy\n[global]\n",
+		{"idle = busy\n",
 			"1: idle = busy: no section begins before it; accepted: a [section] first"},
-		{"[global]\nidle busy\n",
-			"2: [global] idle busy: there is no =; accepted: [section], "
-			"key = value, or # and a comment"},
-		{"[global]\nidle =\n", "2: [global] idle = : the value is missing; accepted: key = "
-				       "value, or no line at all for the default"},
-		{"[global]\nidle = # busy\n",
-			"2: [global] idle = : the value is missing; accepted: key "
-			"= value, or no line at all for the default"},
-		{"[global]\n= busy\n",
-			"2: [global]  = busy: a key is missing; accepted: [section], key "
-			"= value, or # and a comment"},
 		{"[global\n", "1: [global: the ] is missing; accepted: [section]"},
-		{"[device a] socket = x\n",
-			"1: [device a] socket = x: something follows the ]; accepted: [section]"},
+		{"[global # ]\n", "1: [global: the ] is missing; accepted: [section]"},
 		{"[]\n", "1: []: the name is missing; accepted: [section]"},
-		{"[ \t ]\n", "1: []: the name is missing; accepted: [section]"},
-		{"[device a]\nsocket = /run/a ; mine\n",
-			"2: [device a] socket = /run/a ; mine: a comment after a value begins with #; "
+		{"[ \t]\n", "1: []: the name is missing; accepted: [section]"},
+		{"[global] x\n", "1: [global] x: something follows the ]; accepted: [section]"},
+		{"[glob]\n", "1: [glob]: no such section; accepted: [global], [device NAME]"},
+		{"[GLOBAL]\n", "1: [GLOBAL]: no such section; accepted: [global], [device NAME]"},
+		{"[devices a]\n",
+			"1: [devices a]: no such section; accepted: [global], [device NAME]"},
+		{"[device]\n", "1: [device]: the device has no name; accepted: [device NAME]"},
+		{"[device -a]\n", "1: [device -a]: " NOT_A_NAME},
+		{"[device a b]\n", "1: [device a b]: " NOT_A_NAME},
+		{"[device \303\244]\n", "1: [device \303\244]: " NOT_A_NAME},
+		{"[device a]\n",
+			"1: [device a]: the device has no socket; accepted: socket = PATH"},
+		{"[global]\nidle\n", "2: [global] idle: there is no =; " SYNTAX},
+		{"[global]\n = busy\n", "2: [global] = busy: a key is missing; " SYNTAX},
+		{"[global]\nidle = \n",
+			"2: [global] idle = : the value is missing; accepted: key = value, or no "
+			"line at all for the default"},
+		{"[global]\nidle = # busy\n",
+			"2: [global] idle = : the value is missing; accepted: key = value, or no "
+			"line at all for the default"},
+		{"[global]\nidle = busy ; x\n",
+			"2: [global] idle = busy ; x: a comment after a value begins with #; "
 			"accepted: key = value # comment"},
-		{"[global]\nidle = bu\033sy\n",
-			"2: a character with code 27 is in the line; accepted: text"},
-		{"\xef\xbb\xbf[global]\n", "1: \xef\xbb\xbf[global]: no section begins before it; "
-					   "accepted: a [section] first"},
-		{"[device " REPEAT_63 "]\n",
-			"1: [device " REPEAT_63 "]: the name has 70 bytes; accepted: up to 63"},
-		{"[global]\nk" REPEAT_63 " = 1\n",
-			"2: [global] k" REPEAT_63 " = 1: the key has 64 bytes; accepted: up to 63"},
-		{"[global]\nleap_table = 0123" REPEAT_252 "\n",
-			"2: [global] leap_table = 0123" REPEAT_63 REPEAT_63
-			"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: the value has 256 bytes; accepted: up to 255"},
+		{"[global]\nidle = lazy\n",
+			"2: [global] idle = lazy: no such idle policy; accepted: busy, pause, "
+			"interrupt"},
+		{"[global]\nmode = client\n",
+			"2: [global] mode = client: no such key; accepted: idle, leap_table"},
+		{"[device a]\nIdle = busy\n",
+			"2: [device a] Idle = busy: no such key; accepted: socket, mode, clocks"},
+		{"[device a]\nsocket = /a\nmode = both\n",
+			"3: [device a] mode = both: no such mode; accepted: server (we listen), "
+			"client (we connect)"},
+		{"[device a]\nsocket = /a\nclocks = gps\n",
+			"3: [device a] clocks = gps: there is no clock \"gps\"" NO_CLOCK_TAIL},
+		{"[device a]\nsocket = /a/\n",
+			"2: [device a] socket = /a/: names a folder; accepted: the path of a "
+			"socket"},
+		{"[device a]\nsocket = /a\n[device b]\nsocket = /./a\n",
+			"4: [device b] socket = /./a: the device a has this socket already; "
+			"accepted: a socket for each device"},
+		{"[global]\nidle = a\001b\n",
+			"2: a character with code 1 is in the line; accepted: text"},
+		{"# \033[2J\n", "1: a character with code 27 is in the line; accepted: text"},
+		{"[global]\nidle = a\177b\n",
+			"2: a character with code 127 is in the line; accepted: text"},
+		{"[device a]\nsocket = /a\rb\n",
+			"2: a character with code 13 is in the line; accepted: text"},
+		{"[device a]\rsocket = /a\r",
+			"1: a character with code 13 is in the line; accepted: text"},
+		{"", " there is no device in it; accepted: a section [device NAME] with socket = "
+		     "PATH, or --socket-path PATH"},
+		{"\n# nothing\n\n", " there is no device in it; accepted: a section [device NAME] "
+				    "with socket = PATH, or --socket-path PATH"},
 	};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_ini_error(cases[i].text, cases[i].expected);
+		refused_file(cases[i].text, cases[i].line);
 }
 
-static void a_nul_in_a_file_is_told(void **state)
+static void a_nul_byte_is_refused_where_it_is(void **state)
 {
-	static const char text[] = "[global]\nidle\0 = busy\n";
-	char whole[256];
+	static const char text[] = "[device a]\nsocket = /a\0b\n";
 
 	(void)state;
-	write_bytes(text, sizeof(text) - 1);
-	assert_int_equal(parse("--config", ini, NULL), -EINVAL);
-	snprintf(whole, sizeof(whole),
-		"%s:2: a character with code 0 is in the line; accepted: text", ini);
-	assert_error(whole);
+	refused_file_bytes(text, sizeof(text) - 1,
+		"2: a character with code 0 is in the line; accepted: text");
+	refused_file_bytes("\0", 1, "1: a character with code 0 is in the line; accepted: text");
 }
 
-static void names_and_values_at_rte_cfgfiles_limits_are_whole(void **state)
+static void lines_may_end_as_on_windows_or_not_at_all(void **state)
 {
-	char text[800];
+	struct app_config c;
 
 	(void)state;
-	snprintf(text, sizeof(text),
-		"[global]\nleap_table   =   /12%s   # a comment that makes the line longer than "
-		"rte_cfgfile takes: %s\n[device a]\nsocket=a\n",
-		REPEAT_252, REPEAT_252);
-	assert_ini(text);
-	assert_int_equal(strlen(config.leap_table), 255);
-	assert_string_equal(config.leap_table, "/12" REPEAT_252);
-	app_config_free(&config);
+	accept_file(&c, "[device a]\r\n\r\nsocket = /a\r\nmode = client # x\r\n");
+	assert_string_equal(c.device[0].socket_path, "/a");
+	assert_true(c.device[0].client);
+	app_config_free(&c);
+	accept_file(&c, "[device a]\nsocket = /a");
+	assert_string_equal(c.device[0].socket_path, "/a");
+	app_config_free(&c);
 }
 
-static void a_file_with_more_than_511_devices_is_refused_where_the_next_begins(void **state)
+/* ---- Limits. */
+
+static void a_path_of_107_bytes_is_taken_and_of_108_refused(void **state)
 {
-	static char text[64 * (APP_DEVICES_MAX + 8)];
-	char expected[160];
-	size_t used = (size_t)snprintf(text, sizeof(text), "[global]\n");
-	size_t at_most = 0;
+	struct app_config c;
+	char path[109];
+	char text[160];
+	char line[256];
 
 	(void)state;
-	for (unsigned i = 0; i < APP_DEVICES_MAX + 4; i++) {
-		if (i == APP_DEVICES_MAX)
-			at_most = used;
-		used += (size_t)snprintf(
-			text + used, sizeof(text) - used, "[device d%u]\nsocket = /s/%u\n", i, i);
-	}
-	snprintf(expected, sizeof(expected),
-		"1026: [device d512]: too many sections; accepted: up to 513");
-	assert_ini_error(text, expected);
-
-	text[at_most] = '\0';
-	assert_ini(text);
-	assert_int_equal(config.n_devices, APP_DEVICES_MAX);
-	app_config_free(&config);
-	assert_int_equal(parse("--config", ini, "--socket-path=/more", NULL), -EINVAL);
-	assert_error("--socket-path=/more: too many devices; accepted: up to 511");
-
-	used = at_most + (size_t)snprintf(text + at_most, sizeof(text) - at_most,
-				 "[device last]\nsocket = /last\n");
-	assert_int_equal(text[used], '\0');
-	assert_ini_error(text, "1025: [device last] socket = /last: too many devices; accepted: up "
-			       "to 511");
+	memset(path, 'p', 108);
+	path[108] = '\0';
+	snprintf(line, sizeof(line),
+		"--socket-path=%s: the path has 108 bytes; accepted: up to 107", path);
+	REFUSED(line, "--socket-path", path);
+	snprintf(text, sizeof(text), "[device a]\nsocket = %s\n", path);
+	snprintf(line, sizeof(line),
+		"2: [device a] socket = %s: the path has 108 bytes; accepted: up to 107", path);
+	refused_file(text, line);
+	path[107] = '\0';
+	assert_int_equal(PARSE(&c, "--socket-path", path), 0);
+	assert_string_equal(c.device[0].socket_path, path);
+	app_config_free(&c);
 }
 
-static void too_many_keys_or_bytes_are_refused(void **state)
+static void a_name_of_48_bytes_is_taken_and_of_49_refused(void **state)
 {
-	char text[1024] = "[global]\n";
-	char *big = malloc(1024 * 1024 + 1);
-	char whole[256];
+	static const char n49[] = "1234567890123456789012345678901234567890123456789";
+	struct app_config c;
+	char text[160];
+	char line[256];
 
 	(void)state;
-	assert_non_null(big);
+	snprintf(text, sizeof(text), "[device %s]\nsocket = /a\n", n49);
+	snprintf(line, sizeof(line), "1: [device %s]: the name has 49 bytes; accepted: up to 48",
+		n49);
+	refused_file(text, line);
+	snprintf(text, sizeof(text), "[device %s]\nsocket = /a\n", n49 + 1);
+	accept_file(&c, text);
+	assert_string_equal(c.device[0].name, n49 + 1);
+	app_config_free(&c);
+}
+
+static void a_value_of_255_bytes_is_taken_and_of_256_refused(void **state)
+{
+	struct app_config c;
+	char value[257];
+	char text[512];
+	char line[512];
+
+	(void)state;
+	memset(value, 'v', 256);
+	value[256] = '\0';
+	snprintf(text, sizeof(text), "[global]\nleap_table = %s\n", value);
+	snprintf(line, sizeof(line),
+		"2: [global] leap_table = %.160s: the value has 256 bytes; accepted: up to 255",
+		value);
+	refused_file(text, line);
+	value[255] = '\0';
+	snprintf(text, sizeof(text), "[global]\nleap_table = %s\n[device a]\nsocket = /a\n", value);
+	accept_file(&c, text);
+	assert_string_equal(c.leap_table, value);
+	app_config_free(&c);
+}
+
+static void keys_and_section_names_end_at_63_bytes(void **state)
+{
+	char name[65];
+	char text[256];
+	char line[256];
+
+	(void)state;
+	memset(name, 'n', 64);
+	name[64] = '\0';
+	snprintf(text, sizeof(text), "[global]\n%s = 1\n", name);
+	snprintf(line, sizeof(line), "2: [global] %s = 1: the key has 64 bytes; accepted: up to 63",
+		name);
+	refused_file(text, line);
+	snprintf(text, sizeof(text), "[global]\n%s = 1\n", name + 1);
+	snprintf(line, sizeof(line), "2: [global] %s = 1: no such key; accepted: idle, leap_table",
+		name + 1);
+	refused_file(text, line);
+	snprintf(text, sizeof(text), "[%s]\n", name + 1);
+	snprintf(line, sizeof(line), "1: [%s]: no such section; accepted: [global], [device NAME]",
+		name + 1);
+	refused_file(text, line);
+	snprintf(text, sizeof(text), "[%s]\n", name);
+	snprintf(line, sizeof(line), "1: [%s]: the name has 64 bytes; accepted: up to 63", name);
+	refused_file(text, line);
+}
+
+static void the_33rd_key_of_a_section_is_refused(void **state)
+{
+	char text[512] = "[global]\n";
+
+	(void)state;
 	for (unsigned i = 0; i < 33; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "k%u = 1\n", i);
-	assert_ini_error(text,
-		"34: [global] k32 = 1: too many keys in the section; accepted: up to "
-		"32");
-
-	memset(big, '\n', 1024 * 1024 + 1);
-	write_bytes(big, 1024 * 1024 + 1);
-	assert_int_equal(parse("--config", ini, NULL), -EINVAL);
-	snprintf(whole, sizeof(whole),
-		"%s: is longer than 1048576 bytes; accepted: a configuration file", ini);
-	assert_error(whole);
-	/* One byte less is a file, if an empty one. */
-	write_bytes(big, 1024 * 1024);
-	assert_int_equal(parse("--config", ini, "--socket-path=x", NULL), 0);
-	app_config_free(&config);
-	free(big);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "k%u = v\n", i);
+	refused_file(
+		text, "34: [global] k32 = v: too many keys in the section; accepted: up to 32");
 }
 
-/* Root may do everything, so it becomes somebody else for a moment; others close the folder. */
-static void lose_access(void)
+/* A line is not limited by itself: a comment and blanks are nothing, however many. */
+static void a_long_comment_or_indent_is_no_mistake(void **state)
 {
-	if (geteuid() == 0)
-		assert_int_equal(seteuid(65534), 0);
-	else
-		assert_int_equal(chmod(dir, 0), 0);
-}
-
-static void regain_access(void)
-{
-	if (getuid() == 0)
-		assert_int_equal(seteuid(0), 0);
-	else
-		assert_int_equal(chmod(dir, 0700), 0);
-}
-
-static void a_file_that_may_not_be_read_is_told(void **state)
-{
-	char whole[256];
-	int rc;
+	struct app_config c;
+	char *text = malloc(100100);
+	size_t bytes;
 
 	(void)state;
-	write_ini("[global]\n");
-	lose_access();
-	rc = parse("--config", ini, NULL);
-	regain_access();
-	assert_int_equal(rc, -EINVAL);
-	snprintf(whole, sizeof(whole),
-		"%s: Permission denied; accepted: a configuration file that can be read", ini);
-	assert_error(whole);
+	assert_non_null(text);
+	memset(text, ' ', 50000);
+	bytes = 50000 + (size_t)snprintf(text + 50000, 100, "[device a]\nsocket = /a #");
+	memset(text + bytes, '=', 50000);
+	write_file(text, bytes + 50000);
+	assert_int_equal(PARSE(&c, "--config", file_path), 0);
+	assert_string_equal(c.device[0].socket_path, "/a");
+	app_config_free(&c);
+	free(text);
 }
 
-/* A pipe cannot be read twice: `--config <(...)` of a shell. */
-static void a_pipe_is_as_good_as_a_file(void **state)
+static void a_long_word_is_cut_in_the_message(void **state)
 {
-	static const char text[] = "[device a]\nsocket = /run/a\n";
-	char path[64];
-	int fd[2];
+	char text[5000];
+	char line[512];
 
 	(void)state;
-	assert_int_equal(pipe(fd), 0);
-	assert_int_equal(write(fd[1], text, sizeof(text) - 1), sizeof(text) - 1);
-	close(fd[1]);
-	snprintf(path, sizeof(path), "/dev/fd/%d", fd[0]);
-	if (parse("--config", path, NULL))
-		fail_msg("%s", error);
-	assert_string_equal(config.device[0].socket_path, "/run/a");
-	app_config_free(&config);
-	close(fd[0]);
+	memset(text, 'w', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	snprintf(line, sizeof(line),
+		"1: %.160s: no section begins before it; accepted: a [section] first", text);
+	refused_file(text, line);
+	snprintf(line, sizeof(line),
+		"%.160s: not an option; a socket is given as --socket-path %.160s", text, text);
+	REFUSED(line, text);
 }
 
-static uint64_t random_state = 0x9e3779b97f4a7c15;
-
-static uint32_t random_below(uint32_t bound)
+static void a_file_of_more_than_a_megabyte_is_refused(void **state)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 32) % bound;
+	(void)state;
+	assert_int_equal(ftruncate(file_fd, 0), 0);
+	assert_int_equal(ftruncate(file_fd, 1024 * 1024 + 1), 0);
+	snprintf(error, sizeof(error),
+		"%s: is longer than 1048576 bytes; accepted: a configuration "
+		"file",
+		file_path);
+	{
+		char line[256];
+
+		snprintf(line, sizeof(line), "%s", error);
+		REFUSED(line, "--config", file_path);
+	}
 }
 
-static void check_whatever_comes(void)
+static void clocks_are_64_at_most(void **state)
 {
-	if (parse("--config", ini, NULL) == 0) {
-		assert_true(config.n_devices > 0);
-		for (unsigned i = 0; i < config.n_devices; i++) {
-			assert_true(strlen(config.device[i].name) > 0);
-			assert_true(strlen(config.device[i].socket_path) > 0);
-		}
-		app_config_free(&config);
+	char list[65 * 4 + 1] = "";
+	struct app_config c;
+	char text[512];
+	char line[512];
+
+	(void)state;
+	for (unsigned i = 0; i < 65; i++)
+		memcpy(list + 4 * i, "utc,", 5);
+	list[259] = '\0';
+	snprintf(line, sizeof(line), "--clocks=%.160s: too many clocks; accepted: up to 64", list);
+	REFUSED(line, "--clocks", list, "--socket-path=a");
+	list[255] = '\0';
+	assert_int_equal(PARSE(&c, "--clocks", list, "--socket-path=a"), 0);
+	assert_int_equal(c.device[0].n_clocks, 64);
+	app_config_free(&c);
+	snprintf(text, sizeof(text), "[device a]\nsocket = /a\nclocks = %s\n", list);
+	accept_file(&c, text);
+	assert_int_equal(c.device[0].n_clocks, 64);
+	app_config_free(&c);
+}
+
+static void add_devices(char *text, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		text += sprintf(text, "[device d%u]\nsocket = /s/%u\n", i, i);
+}
+
+static void devices_are_511_at_most(void **state)
+{
+	static char text[64 * 1024];
+	struct app_config c;
+
+	(void)state;
+	add_devices(text, 511);
+	accept_file(&c, text);
+	assert_int_equal(c.n_devices, 511);
+	assert_string_equal(c.device[510].name, "d510");
+	app_config_free(&c);
+	REFUSED("--socket-path=/x: too many devices; accepted: up to 511", "--socket-path=/x",
+		"--config", file_path);
+	add_devices(text, 512);
+	refused_file(text, "1024: [device d511] socket = /s/511: too many devices; accepted: up to "
+			   "511");
+	/* With [global] as well there is still room to say what is wrong. */
+	memcpy(text, "[global]\n", 10);
+	add_devices(text + 9, 512);
+	refused_file(text, "1025: [device d511] socket = /s/511: too many devices; accepted: up to "
+			   "511");
+	add_devices(text, 514);
+	refused_file(text, "1027: [device d513]: too many sections; accepted: up to 513");
+}
+
+static void a_small_buffer_for_the_line_is_not_overrun(void **state)
+{
+	char *argv[] = {(char[]){"dpdk-rtc"}, (char[]){"--bad"}, NULL};
+	struct app_config c;
+	char small[8];
+
+	(void)state;
+	for (unsigned bytes = 0; bytes <= sizeof(small); bytes++) {
+		memset(small, '@', sizeof(small));
+		assert_int_equal(app_config_parse(&c, 2, argv, small, bytes), -EINVAL);
+		for (unsigned i = bytes; i < sizeof(small); i++)
+			assert_int_equal(small[i], '@');
+	}
+}
+
+/* ---- Chance. */
+
+static uint32_t next_random(uint64_t *seed)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)(*seed >> 33);
+}
+
+/* 0, or one printable line; nothing else. */
+static void check_any_file(const void *text, size_t bytes)
+{
+	struct app_config c;
+
+	write_file(text, bytes);
+	if (PARSE(&c, "--config", file_path)) {
+		check_one_line(error);
+		assert_int_equal(strncmp(error, file_path, strlen(file_path)), 0);
+		check_nothing_to_free(&c);
 		return;
 	}
-	assert_true(strncmp(error, ini, strlen(ini)) == 0);
-	assert_non_null(strstr(error, "; accepted: "));
-	for (const char *c = error; *c; c++)
-		assert_true((unsigned char)*c >= ' ' && *c != 0x7f);
+	assert_in_range(c.n_devices, 1, APP_DEVICES_MAX);
+	for (unsigned i = 0; i < c.n_devices; i++) {
+		assert_in_range(strlen(c.device[i].name), 1, APP_NAME_BYTES_MAX);
+		assert_in_range(strlen(c.device[i].socket_path), 1, 107);
+		assert_in_range(c.device[i].n_clocks, 0, APP_CLOCKS_MAX);
+	}
+	app_config_free(&c);
 }
 
-static void random_bytes_are_a_file_or_an_error(void **state)
+static void random_bytes_give_one_line(void **state)
 {
-	unsigned char bytes[512] = {0};
+	uint64_t seed = 1;
+	unsigned char text[600];
 
 	(void)state;
-	for (unsigned round = 0; round < 1000; round++) {
-		uint32_t n = random_below(sizeof(bytes));
+	for (unsigned i = 0; i < 2000; i++) {
+		size_t bytes = next_random(&seed) % sizeof(text);
+		/* Few different bytes make deeper files than all of them. */
+		static const char few[] = "[]=#;\n\n\r\t ab\\,/:";
 
-		for (uint32_t i = 0; i < n; i++)
-			bytes[i] = (unsigned char)random_below(256);
-		write_bytes(bytes, n);
-		check_whatever_comes();
+		for (size_t k = 0; k < bytes; k++)
+			text[k] = i % 2 ? (unsigned char)few[next_random(&seed) % 16]
+					: (unsigned char)next_random(&seed);
+		check_any_file(text, bytes);
 	}
 }
 
-static void random_words_are_a_file_or_an_error(void **state)
+static void a_good_file_changed_at_random_is_good_or_gives_one_line(void **state)
 {
-	static const char *const words[] = {"[", "]", "=", "#", ";", "\\", "\n", "\n", "\n", "\n",
-		" ", "\t", "\r", "[global]\n", "[device a]\n", "[device b]\n", "socket", "mode",
-		"clocks", "idle", "leap_table", "socket = x\n", "[device c]\nsocket = z\n",
-		"socket = y\n", "utc", ",", "tai", "none", "client", "busy", REPEAT_63, "\\#", "a",
-		"\xff"};
-	unsigned n_good = 0;
+	static const char good[] =
+		"# all\n[global]\nidle = pause\nleap_table = /t\n\n[device a]\nsocket = /run/a.sock\n"
+		"mode = client\nclocks = utc, tai\n[device b]\nsocket = b # x\nclocks = none\n";
+	static const char few[] = "[]=#;\n\r\t ab\\,/.\0\033";
+	uint64_t seed = 2;
 
 	(void)state;
-	for (unsigned round = 0; round < 5000; round++) {
-		char text[4096] = "";
-		uint32_t n = random_below(24);
+	for (unsigned i = 0; i < 4000; i++) {
+		char text[2 * sizeof(good)];
+		size_t bytes = sizeof(good) - 1;
 
-		for (uint32_t i = 0; i < n; i++)
-			strcat(text, words[random_below(sizeof(words) / sizeof(words[0]))]);
-		write_ini(text);
-		check_whatever_comes();
-		n_good += error[0] == '\0';
-	}
-	assert_true(n_good > 10); /* both happen */
-}
+		memcpy(text, good, bytes);
+		for (unsigned n = 1 + next_random(&seed) % 4; n > 0; n--) {
+			size_t at = next_random(&seed) % bytes;
+			size_t many = next_random(&seed) % (bytes - at) % 32;
 
-/* Each byte of a good file, changed in each of some ways: no crash, and no empty word about it. */
-static void a_good_file_with_a_changed_byte_is_a_file_or_an_error(void **state)
-{
-	static const char good[] = "[global]\nidle = pause # c\n[device a]\nsocket = /run/a.sock\n"
-				   "mode = client\nclocks = utc, tai\n";
-	static const char others[] = {'\0', '\n', '[', ']', '=', '#', ';', '\\', ' ', '\xff', 'x'};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(good) - 1; i++) {
-		for (size_t k = 0; k < sizeof(others); k++) {
-			char text[sizeof(good)];
-
-			memcpy(text, good, sizeof(good));
-			text[i] = others[k];
-			write_bytes(text, sizeof(good) - 1);
-			check_whatever_comes();
+			switch (next_random(&seed) % 4) {
+			case 0:
+				text[at] = few[next_random(&seed) % (sizeof(few) - 1)];
+				break;
+			case 1:
+				text[at] ^= (char)(1 << next_random(&seed) % 8);
+				break;
+			case 2:
+				memmove(text + at, text + at + many, bytes - at - many);
+				bytes -= many;
+				break;
+			default:
+				if (bytes + many <= sizeof(text)) {
+					memmove(text + at + many, text + at, bytes - at);
+					bytes += many;
+				}
+				break;
+			}
+			if (bytes == 0)
+				bytes = 1;
 		}
+		check_any_file(text, bytes);
 	}
 }
 
-/* Each key of the file that comes with the program shows its default. */
-static void the_file_that_comes_with_it_says_what_is_so_without_it(void **state)
+static void random_argv_gives_one_line_or_devices(void **state)
 {
+	static const char *const pool[] = {"--", "--socket-path", "--socket-path=", "/a", "b.sock",
+		"--client", "--clocks", "--clocks=tai", "utc,,", "--idle=pause", "--idle", "-l",
+		"0", "", "-", "=", "--=", "--help", "--check-config", "--fd", "--leap-table=\n\n",
+		"\177\377", "--config=/nonexistent", "--socket-path=/c\n", "--no-huge"};
+	uint64_t seed = 3;
+
 	(void)state;
-	if (parse("--config", SOURCE_ROOT "/config/dpdk-rtc.ini", NULL))
+	for (unsigned i = 0; i < 4000; i++) {
+		const char *args[8] = {NULL};
+		unsigned n = next_random(&seed) % 8;
+		struct app_config c;
+
+		for (unsigned k = 0; k < n; k++)
+			args[k] = pool[next_random(&seed) % (sizeof(pool) / sizeof(pool[0]))];
+		if (parse_args(&c, args) == 0) {
+			app_config_free(&c);
+			continue;
+		}
+		check_one_line(error);
+		check_nothing_to_free(&c);
+	}
+}
+
+/* ---- What is shipped. */
+
+static void the_file_that_is_installed_says_the_defaults(void **state)
+{
+	struct app_config shipped;
+	struct app_config plain;
+
+	(void)state;
+	if (PARSE(&shipped, "--config", DPDK_RTC_INI))
 		fail_msg("%s", error);
-	assert_int_equal(config.idle, VRTC_IDLE_BUSY);
-	assert_string_equal(config.leap_table, APP_LEAP_TABLE);
-	assert_int_equal(config.n_devices, 1);
-	assert_string_equal(config.device[0].name, "vm1");
-	assert_string_equal(config.device[0].socket_path, "/run/dpdk-rtc/vm1.sock");
-	assert_false(config.device[0].client);
-	assert_default_clocks(&config.device[0]);
-	app_config_free(&config);
-}
-
-/* ---- Sockets. */
-
-static struct app_device_config device_at(const char *file)
-{
-	struct app_device_config d = {.name = "d", .origin = "a.ini:3: [device d] socket = "};
-
-	snprintf(d.socket_path, sizeof(d.socket_path), "%s/%s", dir, file);
-	return d;
-}
-
-/* A socket that is bound, and listens if type says so. */
-static int bind_at(const struct app_device_config *d, int type, bool listening)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	memcpy(address.sun_path, d->socket_path, sizeof(address.sun_path));
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	if (listening)
-		assert_int_equal(listen(fd, 0), 0);
-	return fd;
-}
-
-/* Both functions say the same, and the path is as it was. */
-static void assert_socket_error(const struct app_device_config *d, int err, const char *what)
-{
-	char expected[512];
-	struct stat before;
-	struct stat after;
-	bool there = lstat(d->socket_path, &before) == 0;
-
-	snprintf(expected, sizeof(expected), "%s%s: %s", d->origin, d->socket_path, what);
-	error[0] = '\0';
-	assert_int_equal(app_socket_check(d, error, sizeof(error)), -err);
-	assert_string_equal(error, expected);
-	error[0] = '\0';
-	assert_int_equal(app_socket_remove_stale(d, error, sizeof(error)), -err);
-	assert_string_equal(error, expected);
-	assert_int_equal(lstat(d->socket_path, &after) == 0, there);
-	if (there)
-		assert_int_equal(before.st_ino, after.st_ino);
-}
-
-static void a_free_path_is_good(void **state)
-{
-	struct app_device_config d = device_at("free");
-
-	(void)state;
-	assert_int_equal(app_socket_check(&d, error, sizeof(error)), 0);
-	assert_int_equal(app_socket_remove_stale(&d, error, sizeof(error)), 0);
-}
-
-static void a_relative_path_is_in_the_current_folder(void **state)
-{
-	struct app_device_config d = {.socket_path = "relative.sock", .client = true};
-
-	(void)state;
-	assert_int_equal(app_socket_check(&d, error, sizeof(error)), 0);
-	memcpy(d.socket_path, "/x", 3);
-	assert_int_equal(app_socket_check(&d, error, sizeof(error)), 0);
-}
-
-static void a_stale_socket_is_good_and_removed_only_when_asked(void **state)
-{
-	struct app_device_config d = device_at("stale");
-
-	(void)state;
-	close(bind_at(&d, SOCK_STREAM, true));
-	assert_int_equal(app_socket_check(&d, error, sizeof(error)), 0);
-	assert_int_equal(access(d.socket_path, F_OK), 0);
-	assert_int_equal(app_socket_remove_stale(&d, error, sizeof(error)), 0);
-	assert_int_equal(access(d.socket_path, F_OK), -1);
-}
-
-static void a_socket_that_somebody_listens_on_is_in_use(void **state)
-{
-	static const char in_use[] =
-		"is in use: another process listens on it; accepted: a path that is free";
-	struct app_device_config d = device_at("used");
-	int fd = bind_at(&d, SOCK_STREAM, true);
-
-	(void)state;
-	/* Until its backlog is full, and then. */
-	for (unsigned i = 0; i < 4; i++)
-		assert_socket_error(&d, EADDRINUSE, in_use);
-	close(fd);
-	assert_int_equal(unlink(d.socket_path), 0);
-}
-
-static void a_socket_of_another_kind_is_in_use(void **state)
-{
-	struct app_device_config d = device_at("datagrams");
-	int fd = bind_at(&d, SOCK_DGRAM, false);
-
-	(void)state;
-	assert_socket_error(&d, EADDRINUSE,
-		"is in use: another process has a socket of another kind there; accepted: a path "
-		"that is free");
-	close(fd);
-	assert_int_equal(unlink(d.socket_path), 0);
-}
-
-static void what_is_not_a_socket_is_never_removed(void **state)
-{
-	struct app_device_config d = device_at("something");
-	struct app_device_config target = device_at("target");
-
-	(void)state;
-	close(creat(d.socket_path, 0600));
-	assert_socket_error(
-		&d, EEXIST, "exists and is a file, not a socket; accepted: a path that is free");
-	assert_int_equal(unlink(d.socket_path), 0);
-
-	assert_int_equal(mkdir(d.socket_path, 0700), 0);
-	assert_socket_error(
-		&d, EEXIST, "exists and is a folder, not a socket; accepted: a path that is free");
-	assert_int_equal(rmdir(d.socket_path), 0);
-
-	assert_int_equal(mkfifo(d.socket_path, 0600), 0);
-	assert_socket_error(&d, EEXIST,
-		"exists and is something else, not a socket; accepted: a path that is free");
-	assert_int_equal(unlink(d.socket_path), 0);
-
-	close(bind_at(&target, SOCK_STREAM, true));
-	assert_int_equal(symlink(target.socket_path, d.socket_path), 0);
-	assert_socket_error(&d, EEXIST,
-		"exists and is a symbolic link, not a socket; accepted: a path that is free");
-	assert_int_equal(unlink(d.socket_path), 0);
-	assert_int_equal(unlink(target.socket_path), 0);
-}
-
-static void the_folder_has_to_be_there(void **state)
-{
-	struct app_device_config d = device_at("no-such-folder/x");
-	struct app_device_config file = device_at("file");
-	char what[256];
-
-	(void)state;
-	snprintf(what, sizeof(what),
-		"the folder %s/no-such-folder: No such file or directory; accepted: a socket in a "
-		"folder that exists",
-		dir);
-	assert_socket_error(&d, ENOENT, what);
-	d.client = true;
-	assert_socket_error(&d, ENOENT, what);
-
-	close(creat(file.socket_path, 0600));
-	memcpy(d.socket_path, file.socket_path, sizeof(d.socket_path));
-	strcat(d.socket_path, "/x");
-	snprintf(what, sizeof(what), "%s is no folder; accepted: a socket in a folder that exists",
-		file.socket_path);
-	assert_socket_error(&d, ENOTDIR, what);
-	assert_int_equal(unlink(file.socket_path), 0);
-}
-
-static void the_folder_of_a_listening_socket_has_to_be_writable(void **state)
-{
-	struct app_device_config d = device_at("x");
-	char expected[512];
-	int server;
-	int client;
-
-	(void)state;
-	lose_access();
-	server = app_socket_check(&d, error, sizeof(error));
-	d.client = true;
-	client = app_socket_check(&d, NULL, 0);
-	regain_access();
-	assert_int_equal(server, -EACCES);
-	assert_int_equal(client, 0);
-	snprintf(expected, sizeof(expected),
-		"%s%s: the folder %s: Permission denied; accepted: a socket in a folder that we may "
-		"write to",
-		d.origin, d.socket_path, dir);
-	assert_string_equal(error, expected);
-}
-
-static void in_client_mode_the_socket_may_be_there_or_not(void **state)
-{
-	struct app_device_config d = device_at("client");
-	int fd;
-
-	(void)state;
-	d.client = true;
-	assert_int_equal(app_socket_check(&d, error, sizeof(error)), 0);
-	fd = bind_at(&d, SOCK_STREAM, true);
-	assert_int_equal(app_socket_check(&d, error, sizeof(error)), 0);
-	close(fd);
-	/* It is not ours to remove, stale or not. */
-	assert_int_equal(app_socket_remove_stale(&d, error, sizeof(error)), 0);
-	assert_int_equal(unlink(d.socket_path), 0);
+	assert_int_equal(PARSE(&plain, "--socket-path", "/run/dpdk-rtc/vm1.sock"), 0);
+	assert_int_equal(shipped.idle, plain.idle);
+	assert_string_equal(shipped.leap_table, plain.leap_table);
+	assert_int_equal(shipped.n_devices, 1);
+	assert_string_equal(shipped.device[0].name, plain.device[0].name);
+	assert_string_equal(shipped.device[0].socket_path, plain.device[0].socket_path);
+	assert_int_equal(shipped.device[0].client, plain.device[0].client);
+	check_default_clocks(&shipped.device[0]);
+	app_config_free(&shipped);
+	app_config_free(&plain);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_socket_path_is_all_it_takes),
-		cmocka_unit_test(a_value_may_follow_an_equals_sign_or_stand_alone),
-		cmocka_unit_test(what_stands_before_the_dashes_is_the_eals_untouched),
-		cmocka_unit_test(nothing_before_the_dashes_is_the_embedded_default),
-		cmocka_unit_test(devices_of_the_command_line_are_named_after_their_sockets),
-		cmocka_unit_test(none_is_a_device_without_clocks),
-		cmocka_unit_test(a_clock_may_be_there_more_than_once_and_64_are_enough),
-		cmocka_unit_test(help_version_and_capabilities_need_no_device),
-		cmocka_unit_test(each_mistake_in_an_option_is_one_line),
-		cmocka_unit_test(a_path_as_long_as_the_kernel_takes_is_accepted_and_no_longer),
-		cmocka_unit_test(absurdly_long_arguments_leave_room_for_what_is_accepted),
-		cmocka_unit_test(an_error_is_cut_to_the_room_there_is),
-		cmocka_unit_test(five_hundred_and_eleven_devices_are_accepted_and_no_more),
-		cmocka_unit_test(a_file_has_every_key),
-		cmocka_unit_test(the_command_line_has_precedence_over_the_file),
-		cmocka_unit_test(socket_paths_add_devices_to_those_of_the_file),
-		cmocka_unit_test(options_that_would_have_no_effect_on_the_file_are_refused),
-		cmocka_unit_test(each_mistake_in_a_file_is_one_line_with_its_number),
-		cmocka_unit_test(a_nul_in_a_file_is_told),
-		cmocka_unit_test(names_and_values_at_rte_cfgfiles_limits_are_whole),
-		cmocka_unit_test(
-			a_file_with_more_than_511_devices_is_refused_where_the_next_begins),
-		cmocka_unit_test(too_many_keys_or_bytes_are_refused),
-		cmocka_unit_test(a_file_that_may_not_be_read_is_told),
-		cmocka_unit_test(a_pipe_is_as_good_as_a_file),
-		cmocka_unit_test(random_bytes_are_a_file_or_an_error),
-		cmocka_unit_test(random_words_are_a_file_or_an_error),
-		cmocka_unit_test(a_good_file_with_a_changed_byte_is_a_file_or_an_error),
-		cmocka_unit_test(the_file_that_comes_with_it_says_what_is_so_without_it),
-		cmocka_unit_test(a_free_path_is_good),
-		cmocka_unit_test(a_relative_path_is_in_the_current_folder),
-		cmocka_unit_test(a_stale_socket_is_good_and_removed_only_when_asked),
-		cmocka_unit_test(a_socket_that_somebody_listens_on_is_in_use),
-		cmocka_unit_test(a_socket_of_another_kind_is_in_use),
-		cmocka_unit_test(what_is_not_a_socket_is_never_removed),
-		cmocka_unit_test(the_folder_has_to_be_there),
-		cmocka_unit_test(the_folder_of_a_listening_socket_has_to_be_writable),
-		cmocka_unit_test(in_client_mode_the_socket_may_be_there_or_not),
+		cmocka_unit_test(one_socket_gives_one_device_with_the_defaults),
+		cmocka_unit_test(a_value_follows_an_equals_sign_or_is_the_next_argument),
+		cmocka_unit_test(what_stands_before_two_dashes_is_the_eals),
+		cmocka_unit_test(actions_that_do_not_run_need_no_device),
+		cmocka_unit_test(print_capabilities_makes_everything_else_moot),
+		cmocka_unit_test(a_mistake_in_argv_is_one_line_that_says_what_is_accepted),
+		cmocka_unit_test(client_and_clocks_without_a_socket_of_argv_are_refused),
+		cmocka_unit_test(the_same_socket_is_known_however_it_is_spelled),
+		cmocka_unit_test(a_device_is_named_after_its_socket),
+		cmocka_unit_test(devices_of_equal_file_names_get_a_number),
+		cmocka_unit_test(a_file_says_everything),
+		cmocka_unit_test(argv_has_precedence_over_the_file),
+		cmocka_unit_test(a_key_given_twice_is_refused_with_both_lines),
+		cmocka_unit_test(a_section_given_twice_is_refused_with_both_lines),
+		cmocka_unit_test(a_mistake_in_the_file_is_one_line_with_its_place),
+		cmocka_unit_test(a_nul_byte_is_refused_where_it_is),
+		cmocka_unit_test(lines_may_end_as_on_windows_or_not_at_all),
+		cmocka_unit_test(a_path_of_107_bytes_is_taken_and_of_108_refused),
+		cmocka_unit_test(a_name_of_48_bytes_is_taken_and_of_49_refused),
+		cmocka_unit_test(a_value_of_255_bytes_is_taken_and_of_256_refused),
+		cmocka_unit_test(keys_and_section_names_end_at_63_bytes),
+		cmocka_unit_test(the_33rd_key_of_a_section_is_refused),
+		cmocka_unit_test(a_long_comment_or_indent_is_no_mistake),
+		cmocka_unit_test(a_long_word_is_cut_in_the_message),
+		cmocka_unit_test(a_file_of_more_than_a_megabyte_is_refused),
+		cmocka_unit_test(clocks_are_64_at_most),
+		cmocka_unit_test(devices_are_511_at_most),
+		cmocka_unit_test(a_small_buffer_for_the_line_is_not_overrun),
+		cmocka_unit_test(random_bytes_give_one_line),
+		cmocka_unit_test(a_good_file_changed_at_random_is_good_or_gives_one_line),
+		cmocka_unit_test(random_argv_gives_one_line_or_devices),
+		cmocka_unit_test(the_file_that_is_installed_says_the_defaults),
 	};
 
-	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+	return cmocka_run_group_tests(tests, open_file, close_file);
 }
