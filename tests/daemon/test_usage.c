@@ -312,7 +312,7 @@ static void a_good_configuration_is_said_to_be_good(void **state)
 static void the_configuration_that_comes_with_it_is_good(void **state)
 {
 	static const char folder[] = "/run/dpdk-rtc/";
-	char *text = child_read_file(SOURCE_ROOT "/config/dpdk-rtc.ini");
+	char *text = child_read_file(DPDK_RTC_INI);
 	char *at;
 	char *changed;
 	size_t bytes;
