@@ -2,7 +2,6 @@
 #include "daemon.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -272,7 +271,6 @@ static void stop(struct daemon *d)
 int app_daemon_run(const struct app_config *config, const struct vrtc_leap_table *leap)
 {
 	struct daemon d = {.config = config, .attention_fd = -1};
-	char runtime_dir[PATH_MAX] = "";
 	int status = 1;
 
 	if (block_signals(&d))
@@ -285,10 +283,13 @@ int app_daemon_run(const struct app_config *config, const struct vrtc_leap_table
 		status = 0;
 	}
 	stop(&d);
+	/*
+	 * No rte_eal_cleanup(): it unmaps the EAL's memory, in which rte_vhost's event thread still
+	 * lives and moves, and that thread can be neither joined nor stopped (on DPDK 24.11 it was
+	 * seen to crash there, when front-ends left in the same millisecond). The process ends now
+	 * anyway. The EAL's own folder is of no use after us; it stays if anything else is in it.
+	 */
 	if (rte_eal_get_runtime_dir())
-		snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
-	(void)rte_eal_cleanup();
-	/* The EAL's own folder, of no use after us; it stays if anything else is in it. */
-	(void)rmdir(runtime_dir);
+		(void)rmdir(rte_eal_get_runtime_dir());
 	return status;
 }

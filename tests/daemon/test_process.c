@@ -129,6 +129,38 @@ static void it_ends_on_sigterm_with_a_front_end_connected(void **state)
 	fixture_fini(&f);
 }
 
+/* rte_vhost's event thread is then at work while the main thread takes everything down. */
+static void it_ends_on_sigterm_while_front_ends_leave(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 10; round++) {
+		static struct vfe_session s[8];
+		static char path[8][108];
+		struct fixture f;
+
+		fixture_init(&f);
+		for (unsigned i = 0; i < 8; i++) {
+			snprintf(path[i], sizeof(path[i]), "%s/%u.sock", f.dir, i);
+			fixture_arg(&f, "--socket-path");
+			fixture_arg(&f, path[i]);
+		}
+		fixture_arg(&f, "--idle=interrupt");
+		fixture_start(&f);
+		for (unsigned i = 0; i < 8; i++) {
+			struct vfe_config cfg;
+
+			fixture_config(&f, &cfg);
+			cfg.socket_path = path[i];
+			fixture_connect_as(&s[i], &cfg);
+			fixture_check_reading(&s[i]);
+		}
+		for (unsigned i = 0; i < 8; i++)
+			vfe_session_fini(&s[i]);
+		fixture_stop(&f);
+		fixture_fini(&f);
+	}
+}
+
 static void eal_options_before_the_two_dashes_are_the_eals(void **state)
 {
 	struct vfe_session s;
@@ -164,6 +196,7 @@ int main(void)
 		cmocka_unit_test(an_idle_daemon_in_interrupt_mode_uses_no_measurable_cpu),
 		cmocka_unit_test(a_stale_socket_of_a_killed_daemon_is_replaced),
 		cmocka_unit_test(it_ends_on_sigterm_with_a_front_end_connected),
+		cmocka_unit_test(it_ends_on_sigterm_while_front_ends_leave),
 		cmocka_unit_test(eal_options_before_the_two_dashes_are_the_eals),
 	};
 
