@@ -83,7 +83,7 @@ int app_config_file_error(const struct app_config_place *place, char *error, uns
 		app_config_append(error, error_bytes, "%u:", place->line);
 	if (place->section)
 		app_config_append(error, error_bytes, " [%.*s]", SHOWN_BYTES, place->section);
-	if (place->key)
+	if (place->key && place->key[0])
 		app_config_append(error, error_bytes, " %.*s", SHOWN_BYTES, place->key);
 	if (place->value)
 		app_config_append(error, error_bytes, " = %.*s", SHOWN_BYTES, place->value);
