@@ -178,7 +178,7 @@ static int open_endpoints(struct daemon *d)
 			.client = device->client,
 			.device = {.clock = device->clock, .n_clocks = device->n_clocks},
 		};
-		char error[512];
+		char error[1024];
 
 		if (app_socket_remove_stale(device, error, sizeof(error))) {
 			fprintf(stderr, "dpdk-rtc: %s\n", error);

@@ -2,13 +2,31 @@
 #include "leap_file.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "config_file.h"
 
 /* tzdata's file has 5 kB; what is longer than this is not a leap-second table. */
 #define TABLE_BYTES_MAX (256 * 1024)
 
 static const char accepted[] = "accepted: leap-seconds.list as IERS and tzdata publish it";
+
+static int fail(char *error, unsigned error_bytes, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int fail(char *error, unsigned error_bytes, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(error, error_bytes, fmt, args);
+	va_end(args);
+	/* A path may hold anything, and it is one line. */
+	app_config_make_printable(error);
+	return -EINVAL;
+}
 
 int app_leap_file_load(
 	const char *path, struct vrtc_leap_table *table, char *error, unsigned error_bytes)
@@ -17,30 +35,23 @@ int app_leap_file_load(
 	struct vrtc_leap_error parse_error;
 	size_t bytes;
 	FILE *f = fopen(path, "re");
+	int failed;
 
-	if (!f) {
-		snprintf(error, error_bytes, "leap-second table %s: %s; %s", path, strerror(errno),
-			accepted);
-		return -EINVAL;
-	}
+	if (!f)
+		return fail(error, error_bytes, "leap-second table %s: %s; %s", path,
+			strerror(errno), accepted);
 	errno = 0;
 	bytes = fread(text, 1, sizeof(text), f);
-	if (ferror(f)) {
-		snprintf(error, error_bytes, "leap-second table %s: %s; %s", path, strerror(errno),
-			accepted);
-		fclose(f);
-		return -EINVAL;
-	}
+	failed = ferror(f) ? errno : 0;
 	fclose(f);
-	if (bytes > TABLE_BYTES_MAX) {
-		snprintf(error, error_bytes, "leap-second table %s: longer than %d bytes; %s", path,
-			TABLE_BYTES_MAX, accepted);
-		return -EINVAL;
-	}
-	if (vrtc_leap_parse(table, text, bytes, &parse_error)) {
-		snprintf(error, error_bytes, "leap-second table %s:%u: %s; %s", path,
+	if (failed)
+		return fail(error, error_bytes, "leap-second table %s: %s; %s", path,
+			strerror(failed), accepted);
+	if (bytes > TABLE_BYTES_MAX)
+		return fail(error, error_bytes, "leap-second table %s: longer than %d bytes; %s",
+			path, TABLE_BYTES_MAX, accepted);
+	if (vrtc_leap_parse(table, text, bytes, &parse_error))
+		return fail(error, error_bytes, "leap-second table %s:%u: %s; %s", path,
 			parse_error.line, parse_error.message, accepted);
-		return -EINVAL;
-	}
 	return 0;
 }

@@ -9,16 +9,19 @@
 #include "leap_file.h"
 #include "socket_path.h"
 
-/* Whatever can be found wrong without starting anything. */
+/*
+ * Whatever can be found wrong without starting anything. With --check-config the sockets are left
+ * out: whoever edits a file while the daemon runs with it wants to know of the file.
+ */
 static int check(const struct app_config *config, struct vrtc_leap_table *leap)
 {
-	char error[512];
+	char error[1024];
 
 	if (app_leap_file_load(config->leap_table, leap, error, sizeof(error))) {
 		fprintf(stderr, "dpdk-rtc: %s\n", error);
 		return -1;
 	}
-	for (unsigned i = 0; i < config->n_devices; i++) {
+	for (unsigned i = 0; config->action == APP_RUN && i < config->n_devices; i++) {
 		if (app_socket_check(&config->device[i], error, sizeof(error))) {
 			fprintf(stderr, "dpdk-rtc: %s\n", error);
 			return -1;
