@@ -20,11 +20,11 @@ static int fail(char *error, unsigned error_bytes, const char *fmt, ...)
 {
 	va_list args;
 
+	if (error_bytes > 0)
+		error[0] = '\0';
 	va_start(args, fmt);
-	(void)vsnprintf(error, error_bytes, fmt, args);
+	app_config_vappend(error, error_bytes, fmt, args);
 	va_end(args);
-	/* A path may hold anything, and it is one line. */
-	app_config_make_printable(error);
 	return -EINVAL;
 }
 
