@@ -39,19 +39,25 @@ static const char *cross_text(const struct probe_clock *c, int counter)
 
 void report_clocks(const struct probe *p)
 {
+	static const struct {
+		unsigned bit;
+		const char *name;
+	} features[] = {
+		{VIRTIO_RTC_F_ALARM, "ALARM"},
+		{VFE_F_INDIRECT_DESC, "INDIRECT_DESC"},
+		{VFE_F_EVENT_IDX, "EVENT_IDX"},
+		{VFE_F_VERSION_1, "VERSION_1"},
+		{VFE_F_RING_PACKED, "RING_PACKED"},
+		{VFE_F_IN_ORDER, "IN_ORDER"},
+	};
 	const struct vfe_session *s = &p->session;
 
-	printf("%s: RTC device with %u clock%s; it offers", p->options.socket_path, p->n_clocks,
+	printf("%s: RTC device with %u clock%s; features:", p->options.socket_path, p->n_clocks,
 		p->n_clocks == 1 ? "" : "s");
-	printf(" %s", s->features_offered >> VIRTIO_RTC_F_ALARM & 1 ? "ALARM" : "no ALARM");
-	if (s->features_offered >> VFE_F_INDIRECT_DESC & 1)
-		printf(" INDIRECT_DESC");
-	if (s->features_offered >> VFE_F_EVENT_IDX & 1)
-		printf(" EVENT_IDX");
-	if (s->features_offered >> VFE_F_RING_PACKED & 1)
-		printf(" RING_PACKED");
-	if (s->features_offered >> VFE_F_IN_ORDER & 1)
-		printf(" IN_ORDER");
+	for (unsigned i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+		if (s->features_offered >> features[i].bit & 1)
+			printf(" %s", features[i].name);
+	}
 	printf(" (0x%" PRIx64 ")\n", s->features_offered);
 	if (p->n_clocks == 0)
 		return;
