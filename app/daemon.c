@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -116,6 +117,22 @@ static void refresh_time(struct daemon *d)
 		report_time(&report);
 }
 
+/*
+ * The EAL keeps its runtime folder in /tmp/dpdk for those who are not root and have no
+ * XDG_RUNTIME_DIR, and there the first user of the machine locks all others out.
+ */
+static void choose_runtime_dir(void)
+{
+	char dir[64];
+
+	if (geteuid() == 0 || getenv("XDG_RUNTIME_DIR"))
+		return;
+	snprintf(dir, sizeof(dir), "/tmp/dpdk-rtc-%u", (unsigned)geteuid());
+	/* What is wrong with the folder, if anything, is for the EAL to say. */
+	(void)mkdir(dir, 0700);
+	(void)setenv("XDG_RUNTIME_DIR", dir, 1);
+}
+
 static int start_eal(const struct app_config *config, bool *shared_cpu)
 {
 	struct app_eal_default eal;
@@ -130,6 +147,7 @@ static int start_eal(const struct app_config *config, bool *shared_cpu)
 	if (sched_getaffinity(0, sizeof(allowed), &allowed))
 		return fail("cannot read the CPUs that we may run on", strerror(errno));
 	app_eal_default_make(&eal, &allowed, config->eal[0]);
+	choose_runtime_dir();
 	if (rte_eal_init(eal.argc, eal.argv) < 0)
 		return fail("the EAL did not start", rte_strerror(rte_errno));
 	/* rte_vhost says a line or more for each message; ours says what an operator needs. */
