@@ -185,12 +185,6 @@ stage_root() {
 	done
 }
 
-# add_counts VERDICT N NAME [REASON]: for a runner that tells its numbers alone.
-add_counts() {
-	local i
-	for ((i = 0; i < $2; i++)); do result "$1" "$3" "${4:-}"; done
-}
-
 stage_guest() {
 	local line counts
 	if [ ! -x tests/guest/run ]; then
@@ -204,9 +198,14 @@ stage_guest() {
 		result fail "tests/guest/run gave no closing line"
 		return
 	fi
-	add_counts pass "${BASH_REMATCH[1]}" "guest case"
-	add_counts fail "${BASH_REMATCH[2]}" "guest case: see the log"
-	add_counts skip "${BASH_REMATCH[4]:-0}" "guest case" "see the log"
+	# A line a case: "ok NAME - ...", "not ok NAME - why", "skip NAME - reason".
+	while read -r line; do
+		case $line in
+		"ok "*) result pass "guest: $line" ;;
+		"not ok "*) result fail "guest: ${line#not ok }" ;;
+		"skip "*) line=${line#skip } && result skip "guest: ${line%% - *}" "${line#* - }" ;;
+		esac
+	done <"$logs/output"
 }
 
 mkdir -p "$logs"
