@@ -54,7 +54,9 @@ unsigned vrtc_session_poll(struct vrtc_session *s)
 
 	while (served < VRTC_SESSION_BUDGET &&
 		(result = vrtc_vring_pop(&s->requestq, &chain)) == VRTC_VRING_CHAIN) {
-		vrtc_vring_push(&s->requestq, &chain, resp, serve(s, &chain, resp));
+		uint32_t resp_bytes = serve(s, &chain, resp);
+
+		vrtc_vring_push(&s->requestq, &chain, resp, resp_bytes);
 		served++;
 	}
 	if (served > 0 && vrtc_vring_publish(&s->requestq))
