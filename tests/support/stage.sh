@@ -121,9 +121,9 @@ stage_lint() {
 	for file in "${scripts[@]}"; do
 		judge "shellcheck: $file" shellcheck -x -S warning "$file"
 	done
-	# Each version of the two has opinions of its own; the tree follows those of one, Debian 12's.
+	# Each version of the two has opinions of its own; the tree follows those of Debian 12.
 	if ! clang-tidy --version | grep -q 'version 14\.'; then
-		result skip "clang-tidy and cppcheck" "no clang-tidy 14 here, and others judge otherwise"
+		result skip "clang-tidy and cppcheck" "others than clang-tidy 14 judge otherwise"
 		return
 	fi
 	# clang-tidy wants to know how each file is compiled, and by clang.
