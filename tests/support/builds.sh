@@ -17,5 +17,5 @@ build() {
 		env -u CFLAGS -u CPPFLAGS -u LDFLAGS CC="$cc" meson setup "$dir" "$@" || return 1
 		echo "$asked" >"$dir/configured-as"
 	fi
-	ninja -C "$dir"
+	ninja --quiet -C "$dir"
 }
