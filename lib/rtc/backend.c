@@ -227,8 +227,11 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	}
 	switch (msg->request) {
-	case VRTC_VHOST_SET_MEM_TABLE:
 	case VRTC_VHOST_RESET_OWNER:
+		/* rte_vhost forgets its queues, and does not say that they are no longer ready. */
+		e->ready = false;
+		/* fall through */
+	case VRTC_VHOST_SET_MEM_TABLE:
 		stop_queue(e);
 		e->mem_ok = false;
 		break;

@@ -305,6 +305,28 @@ static void call_and_kick_descriptors_can_be_replaced_at_any_time(void **state)
 	vfe_session_fini(&s);
 }
 
+static void reset_owner_forgets_everything_and_a_new_setup_is_served(void **state)
+{
+	struct vfe_session s;
+
+	(void)state;
+	fixture_connect(&fixture, &s);
+	for (unsigned i = 0; i < 5; i++) {
+		struct vfe_msg msg = {0};
+
+		fixture_check_reading(&s);
+		msg.header.request = VFE_MSG_RESET_OWNER;
+		assert_int_equal(vfe_session_exchange(&s, &msg, NULL, 0), 0);
+		s.queues[0].started = false;
+		s.queues[0].base = vfe_ring_used_idx(&s.queues[0].ring);
+		assert_int_equal(vfe_session_negotiate(&s), 0);
+		assert_int_equal(vfe_session_set_mem_table(&s), 0);
+		assert_int_equal(vfe_session_queue_start(&s, 0), 0);
+	}
+	fixture_check_all_clocks(&s);
+	vfe_session_fini(&s);
+}
+
 static void in_client_mode_the_daemon_connects_and_connects_again(void **state)
 {
 	struct fixture f;
@@ -376,6 +398,7 @@ int main(void)
 		cmocka_unit_test(queue_0_alone_is_served_whether_queue_1_is_named_or_not),
 		cmocka_unit_test(both_queues_set_up_are_fine_and_the_alarmq_is_left_alone),
 		cmocka_unit_test(call_and_kick_descriptors_can_be_replaced_at_any_time),
+		cmocka_unit_test(reset_owner_forgets_everything_and_a_new_setup_is_served),
 		cmocka_unit_test(in_client_mode_the_daemon_connects_and_connects_again),
 		cmocka_unit_test(a_broken_ring_is_left_alone_until_the_driver_resets_the_device),
 	};
