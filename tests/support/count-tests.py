@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""count-tests.py TESTLOG: one line a test case out of meson's testlog.json.
+"""count-tests.py TESTLOG [LABEL]: one line a test case out of meson's testlog.json.
 
-    pass|fail|skip <tab> program: case <tab> reason
+    pass|fail|skip <tab> [LABEL ]program: case <tab> reason
 
 Which cases there were is read from what the programs printed, TAP or cmocka's own format; a program
 that prints neither is one case. Whether all is well is not read from there: a program that meson
@@ -41,8 +41,8 @@ def last_line(text):
     return lines[-1] if lines else ""
 
 
-def report(test, out=sys.stdout):
-    program = test["name"].split(" / ")[-1]
+def report(test, prefix):
+    program = prefix + test["name"].split(" / ")[-1]
     text = test.get("stdout") or ""
     errors = test.get("stderr") or ""
     cases = cases_of(text + "\n" + errors)
@@ -56,13 +56,14 @@ def report(test, out=sys.stdout):
         cases = [("pass", "", "")]
     for verdict, name, reason in cases:
         label = f"{program}: {name}" if name else program
-        print(verdict, label, reason if verdict == "skip" else "", sep="\t", file=out)
+        print(verdict, label, reason if verdict == "skip" else "", sep="\t")
 
 
 def main():
+    prefix = "".join(label + " " for label in sys.argv[2:])
     with open(sys.argv[1], encoding="utf-8", errors="replace") as log:
         for line in log:
-            report(json.loads(line))
+            report(json.loads(line), prefix)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ run_suites() {
 	if [ ! -s "$log" ]; then
 		result fail "meson test ($dir) ran nothing"
 	else
-		python3 $support/count-tests.py "$log" >>"$results"
+		python3 $support/count-tests.py "$log" ${label:+"$label"} >>"$results"
 		# The status is meson's; the lines are ours. Neither may hide the other's failure.
 		[ $status -eq 0 ] || grep -q '^fail' "$results" ||
 			result fail "meson test: status $status"
@@ -217,7 +217,10 @@ stage_guest() {
 mkdir -p "$logs"
 rm -rf "${logs:?}"/*
 case $stage in
-suites:*) run_suites "${stage#suites:}" 1 "unit daemon" ;;
+suites:*)
+	label=${stage#suites:build-}
+	run_suites "${stage#suites:}" 1 "unit daemon"
+	;;
 gcc | clang | sanitize | valgrind | lint | root | guest) "stage_$stage" ;;
 *)
 	echo "stage.sh: no stage $stage" >&2
