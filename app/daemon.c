@@ -150,8 +150,11 @@ static int start_eal(const struct app_config *config, bool *shared_cpu)
 	choose_runtime_dir();
 	if (rte_eal_init(eal.argc, eal.argv) < 0)
 		return fail("the EAL did not start", rte_strerror(rte_errno));
-	/* rte_vhost says a line or more for each message; ours says what an operator needs. */
-	rte_log_set_level_pattern("lib.vhost.*", RTE_LOG_ERR);
+	/*
+	 * rte_vhost says a line or more for each message; ours, which a
+	 * front-end cannot multiply, say what an operator needs.
+	 */
+	rte_log_set_level_pattern("lib.vhost.*", RTE_LOG_CRIT);
 	*shared_cpu = eal.shared_cpu;
 	return 0;
 }

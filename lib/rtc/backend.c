@@ -205,7 +205,7 @@ static bool names_queue(const struct vrtc_vhost_msg *msg, uint32_t *index)
 /* Refuses a message: closes what came with it, and has rte_vhost close the connection. */
 static enum rte_vhost_msg_result refuse(struct vrtc_endpoint *e, struct vrtc_vhost_msg *msg)
 {
-	COMPLAIN(e, "vhost-user message %u with a bad size or queue; connection closed",
+	COMPLAIN(e, "vhost-user message %u: not offered, or a bad size or queue; connection closed",
 		msg->request);
 	vrtc_vhost_msg_close_fds(msg);
 	/* With NEED_REPLY rte_vhost would report the error and keep the connection. */
@@ -228,9 +228,12 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 	}
 	switch (msg->request) {
 	case VRTC_VHOST_RESET_OWNER:
-		/* rte_vhost forgets its queues, and does not say that they are no longer ready. */
-		e->ready = false;
-		/* fall through */
+		/*
+		 * Ignored, as the protocol advises: rte_vhost would lose a megabyte of the EAL's
+		 * heap at each, until no other device can start.
+		 */
+		vrtc_vhost_msg_close_fds(msg);
+		return RTE_VHOST_MSG_RESULT_OK;
 	case VRTC_VHOST_SET_MEM_TABLE:
 		stop_queue(e);
 		e->mem_ok = false;
@@ -243,8 +246,17 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		msg->payload.u64 = N_QUEUES;
 		msg->bytes = sizeof(msg->payload.u64);
 		return RTE_VHOST_MSG_RESULT_REPLY;
-	default:
+	case VRTC_VHOST_GET_FEATURES:
+	case VRTC_VHOST_SET_OWNER:
+	case VRTC_VHOST_GET_PROTOCOL_FEATURES:
+	case VRTC_VHOST_SET_PROTOCOL_FEATURES:
 		break;
+	default:
+		/*
+		 * rte_vhost serves what was never offered, and not with care: SET_INFLIGHT_FD
+		 * writes outside of its mapping.
+		 */
+		return refuse(e, msg);
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
@@ -261,7 +273,6 @@ static void after_message(struct vrtc_endpoint *e, const struct vrtc_vhost_msg *
 	case VRTC_VHOST_SET_VRING_ENABLE:
 	case VRTC_VHOST_SET_VRING_KICK:
 	case VRTC_VHOST_SET_VRING_CALL:
-	case VRTC_VHOST_RESET_OWNER:
 		break;
 	default:
 		start_queue(e);
@@ -426,15 +437,6 @@ int vrtc_backend_init(
 	return backend.attention_fd;
 }
 
-static void unlink_endpoint(struct vrtc_endpoint *e)
-{
-	struct vrtc_endpoint **link = &backend.endpoints;
-
-	while (*link != e)
-		link = &(*link)->next;
-	*link = e->next;
-}
-
 struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *config)
 {
 	struct vrtc_endpoint *e = aligned_alloc(
@@ -457,46 +459,37 @@ struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *confi
 	pthread_mutex_unlock(&backend.mutex);
 
 	errno = 0;
-	if (rte_vhost_driver_register(path, config->client ? RTE_VHOST_USER_CLIENT : 0))
-		goto not_registered;
-	if (rte_vhost_driver_set_features(path, DEVICE_FEATURES) ||
+	if (rte_vhost_driver_register(path, config->client ? RTE_VHOST_USER_CLIENT : 0) ||
+		rte_vhost_driver_set_features(path, DEVICE_FEATURES) ||
 		rte_vhost_driver_set_protocol_features(path, PROTOCOL_FEATURES) ||
 		rte_vhost_driver_callback_register(path, &device_ops) ||
 		rte_vhost_driver_start(path)) {
+		/*
+		 * Not rte_vhost_driver_unregister(): it would remove the path, which may be another
+		 * process's socket by now. rte_vhost keeps the path, and callbacks find the endpoint
+		 * closed.
+		 */
 		int err = errno;
 
-		rte_vhost_driver_unregister(path);
-		errno = err;
-		goto not_registered;
+		pthread_mutex_lock(&backend.mutex);
+		e->closing = true;
+		pthread_mutex_unlock(&backend.mutex);
+		errno = err ? err : EIO;
+		return NULL;
 	}
 	return e;
-
-not_registered:
-	pthread_mutex_lock(&backend.mutex);
-	unlink_endpoint(e);
-	pthread_mutex_unlock(&backend.mutex);
-	free(e);
-	if (!errno)
-		errno = EIO;
-	return NULL;
 }
 
 void vrtc_backend_close(struct vrtc_endpoint *e)
 {
 	pthread_mutex_lock(&backend.mutex);
 	e->closing = true;
-	/* rte_vhost_driver_unregister() unmaps the guest without calling connection_closed(). */
 	if (e->vid >= 0)
 		forget_connection(e);
 	pthread_mutex_unlock(&backend.mutex);
-
-	/* Without the mutex: it waits for callbacks that may be under way. */
-	(void)rte_vhost_driver_unregister(e->config.socket_path);
-
-	pthread_mutex_lock(&backend.mutex);
-	unlink_endpoint(e);
-	pthread_mutex_unlock(&backend.mutex);
-	free(e);
+	/* We listen on it until the process ends, so it is nobody else's. */
+	if (!e->config.client)
+		(void)unlink(e->config.socket_path);
 }
 
 void vrtc_backend_report(void)

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <numaif.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -66,6 +68,18 @@ unsigned vrtc_session_poll(struct vrtc_session *s)
 	return served;
 }
 
+/* A descriptor of another kind can make the lcore sleep in write(), whatever its flags. */
+static bool is_eventfd(int fd)
+{
+	static const char wanted[] = "anon_inode:[eventfd]";
+	char path[32];
+	char target[sizeof(wanted)];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, target, sizeof(target)) == (ssize_t)(sizeof(wanted) - 1) &&
+	       memcmp(target, wanted, sizeof(wanted) - 1) == 0;
+}
+
 int vrtc_session_start(
 	struct vrtc_session *s, const struct vrtc_session_ring *ring, const char **why)
 {
@@ -84,6 +98,11 @@ int vrtc_session_start(
 	/* Without it the rings are of the driver's byte order, and their layout is another one. */
 	if (!(ring->features & (1ULL << VIRTIO_F_VERSION_1))) {
 		*why = "VIRTIO_F_VERSION_1 is not negotiated";
+		return -EINVAL;
+	}
+	if ((ring->callfd >= 0 && !is_eventfd(ring->callfd)) ||
+		(ring->kickfd >= 0 && !is_eventfd(ring->kickfd))) {
+		*why = "a kick or call descriptor is no eventfd";
 		return -EINVAL;
 	}
 	rc = ring->size > UINT16_MAX ? -EINVAL : vrtc_vring_start(&s->requestq, &config);

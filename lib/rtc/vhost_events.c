@@ -43,7 +43,8 @@ static int is_event_thread(const char *tid)
 
 void vrtc_backend_nudge_events(void)
 {
-	struct sigaction action = {.sa_handler = do_nothing};
+	/* SA_RESTART: a message that is being read goes on; poll() is interrupted regardless. */
+	struct sigaction action = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
 	struct dirent *task;
 	DIR *tasks;
 
