@@ -2,6 +2,8 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -10,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -186,6 +189,47 @@ static int start_lcores(struct daemon *d, bool shared_cpu)
 	return 0;
 }
 
+/*
+ * Holds off other daemons of ours between the look at a path and listen(): a socket that is bound
+ * and does not listen yet looks like one that was left behind. Given up after a second: the lock is
+ * a courtesy, not worth a daemon that does not start. Returns a descriptor, or -1.
+ */
+static int lock_folder(const char *socket_path)
+{
+	char copy[sizeof(((struct app_device_config *)0)->socket_path)];
+	int fd;
+
+	snprintf(copy, sizeof(copy), "%s", socket_path);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (unsigned tries = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && tries < 100; tries++)
+		usleep(10000);
+	return fd;
+}
+
+static struct vrtc_endpoint *open_endpoint(const struct app_device_config *device)
+{
+	const struct vrtc_endpoint_config config = {
+		.name = device->name,
+		.socket_path = device->socket_path,
+		.client = device->client,
+		.device = {.clock = device->clock, .n_clocks = device->n_clocks},
+	};
+	int lock_fd = lock_folder(device->socket_path);
+	struct vrtc_endpoint *endpoint = NULL;
+	char error[1024];
+
+	if (app_socket_remove_stale(device, error, sizeof(error))) {
+		fprintf(stderr, "dpdk-rtc: %s\n", error);
+	} else {
+		endpoint = vrtc_backend_open(&config);
+		if (!endpoint)
+			fail(device->socket_path, strerror(errno));
+	}
+	if (lock_fd >= 0)
+		close(lock_fd);
+	return endpoint;
+}
+
 static int open_endpoints(struct daemon *d)
 {
 	d->endpoint = calloc(d->config->n_devices, sizeof(d->endpoint[0]));
@@ -193,21 +237,10 @@ static int open_endpoints(struct daemon *d)
 		return fail("devices", strerror(ENOMEM));
 	for (unsigned i = 0; i < d->config->n_devices; i++) {
 		const struct app_device_config *device = &d->config->device[i];
-		const struct vrtc_endpoint_config config = {
-			.name = device->name,
-			.socket_path = device->socket_path,
-			.client = device->client,
-			.device = {.clock = device->clock, .n_clocks = device->n_clocks},
-		};
-		char error[1024];
 
-		if (app_socket_remove_stale(device, error, sizeof(error))) {
-			fprintf(stderr, "dpdk-rtc: %s\n", error);
-			return -1;
-		}
-		d->endpoint[i] = vrtc_backend_open(&config);
+		d->endpoint[i] = open_endpoint(device);
 		if (!d->endpoint[i])
-			return fail(device->socket_path, strerror(errno));
+			return -1;
 		d->n_endpoints++;
 		VRTC_LOG(INFO, "%s: %s %s", device->name,
 			device->client ? "connecting to" : "listening on", device->socket_path);

@@ -466,8 +466,8 @@ struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *confi
 		rte_vhost_driver_start(path)) {
 		/*
 		 * Not rte_vhost_driver_unregister(): it would remove the path, which may be another
-		 * process's socket by now. rte_vhost keeps the path, and callbacks find the endpoint
-		 * closed.
+		 * process's socket by now. rte_vhost keeps the path, and callbacks find the
+		 * endpoint closed.
 		 */
 		int err = errno;
 

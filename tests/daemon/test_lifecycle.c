@@ -11,12 +11,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "frontend/deadline.h"
 #include "wire.h"
 
 static const struct virtio_rtc_req_read read_monotonic = {
@@ -305,7 +307,7 @@ static void call_and_kick_descriptors_can_be_replaced_at_any_time(void **state)
 	vfe_session_fini(&s);
 }
 
-static void reset_owner_forgets_everything_and_a_new_setup_is_served(void **state)
+static void reset_owner_is_ignored_and_a_new_setup_is_served(void **state)
 {
 	struct vfe_session s;
 
@@ -325,6 +327,44 @@ static void reset_owner_forgets_everything_and_a_new_setup_is_served(void **stat
 	}
 	fixture_check_all_clocks(&s);
 	vfe_session_fini(&s);
+}
+
+/* SET_INFLIGHT_FD of these sizes made rte_vhost write outside of its mapping. */
+static void a_message_that_was_not_offered_ends_its_connection_alone(void **state)
+{
+	static const uint32_t requests[] = {VFE_MSG_SET_LOG_BASE, VFE_MSG_SEND_RARP,
+		VFE_MSG_IOTLB_MSG, VFE_MSG_GET_CONFIG, VFE_MSG_POSTCOPY_ADVISE,
+		VFE_MSG_GET_INFLIGHT_FD, VFE_MSG_SET_INFLIGHT_FD, VFE_MSG_SET_STATUS, 200};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		/* mmap_size, mmap_offset, num_queues, queue_size */
+		struct {
+			struct vfe_msg_header header;
+			uint64_t mmap[2];
+			uint16_t queues[2];
+		} __attribute__((packed)) msg = {
+			.header = {requests[i], VFE_MSG_VERSION | VFE_MSG_NEED_REPLY, 20},
+			.mmap = {4096, 0},
+			.queues = {2, 65535},
+		};
+		int fd = memfd_create("inflight", MFD_CLOEXEC);
+		struct vfe_session s;
+
+		assert_true(fd >= 0);
+		assert_int_equal(ftruncate(fd, 4096), 0);
+		fixture_connect(&fixture, &s);
+		assert_int_equal(vfe_msg_send_raw(s.sock, &msg, sizeof(msg), &fd, 1,
+					 vfe_deadline_in_ms(FIXTURE_WAIT_MS)),
+			0);
+		assert_int_equal(
+			vfe_msg_wait_closed(s.sock, vfe_deadline_in_ms(FIXTURE_WAIT_MS)), 0);
+		vfe_session_fini(&s);
+		close(fd);
+		fixture_connect(&fixture, &s);
+		fixture_check_reading(&s);
+		vfe_session_fini(&s);
+	}
 }
 
 static void in_client_mode_the_daemon_connects_and_connects_again(void **state)
@@ -398,7 +438,8 @@ int main(void)
 		cmocka_unit_test(queue_0_alone_is_served_whether_queue_1_is_named_or_not),
 		cmocka_unit_test(both_queues_set_up_are_fine_and_the_alarmq_is_left_alone),
 		cmocka_unit_test(call_and_kick_descriptors_can_be_replaced_at_any_time),
-		cmocka_unit_test(reset_owner_forgets_everything_and_a_new_setup_is_served),
+		cmocka_unit_test(reset_owner_is_ignored_and_a_new_setup_is_served),
+		cmocka_unit_test(a_message_that_was_not_offered_ends_its_connection_alone),
 		cmocka_unit_test(in_client_mode_the_daemon_connects_and_connects_again),
 		cmocka_unit_test(a_broken_ring_is_left_alone_until_the_driver_resets_the_device),
 	};

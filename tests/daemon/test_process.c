@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "frontend/deadline.h"
 
 /* utime + stime of a process, all threads, in clock ticks. */
 static unsigned long cpu_ticks(pid_t pid)
@@ -161,6 +162,27 @@ static void it_ends_on_sigterm_while_front_ends_leave(void **state)
 	}
 }
 
+/* rte_vhost's event thread then waits in read(), for as long as the front-end likes. */
+static void it_ends_on_sigterm_while_a_front_end_owes_a_payload(void **state)
+{
+	struct vfe_msg_header header = {VFE_MSG_SET_FEATURES, VFE_MSG_VERSION, 8};
+	struct vfe_session s;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	fixture_start_one(&f);
+	fixture_connect(&f, &s);
+	fixture_check_reading(&s);
+	assert_int_equal(vfe_msg_send_raw(s.sock, &header, sizeof(header), NULL, 0,
+				 vfe_deadline_in_ms(FIXTURE_WAIT_MS)),
+		0);
+	wait_ms(50);
+	fixture_stop(&f);
+	vfe_session_fini(&s);
+	fixture_fini(&f);
+}
+
 static void eal_options_before_the_two_dashes_are_the_eals(void **state)
 {
 	struct vfe_session s;
@@ -197,6 +219,7 @@ int main(void)
 		cmocka_unit_test(a_stale_socket_of_a_killed_daemon_is_replaced),
 		cmocka_unit_test(it_ends_on_sigterm_with_a_front_end_connected),
 		cmocka_unit_test(it_ends_on_sigterm_while_front_ends_leave),
+		cmocka_unit_test(it_ends_on_sigterm_while_a_front_end_owes_a_payload),
 		cmocka_unit_test(eal_options_before_the_two_dashes_are_the_eals),
 	};
 
