@@ -49,9 +49,10 @@ int vrtc_backend_init(
 struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *config);
 
 /*
- * Stops serving the endpoint and removes its socket, for a process that is about to end: rte_vhost's
- * own descriptors and mappings go with the process. (rte_vhost_driver_unregister() waits,
- * spinning, for an event thread that a front-end can keep waiting for ever.) The endpoint stays allocated.
+ * Stops serving the endpoint and removes its socket, for a process that is about to end:
+ * rte_vhost's own descriptors and mappings go with the process. (rte_vhost_driver_unregister()
+ * would wait, spinning, for an event thread that a front-end can keep waiting for ever.) The
+ * endpoint stays allocated.
  */
 void vrtc_backend_close(struct vrtc_endpoint *endpoint);
 
