@@ -2,8 +2,6 @@
 #include "daemon.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -12,10 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -120,45 +116,28 @@ static void refresh_time(struct daemon *d)
 		report_time(&report);
 }
 
-/*
- * The EAL keeps its runtime folder in /tmp/dpdk for those who are not root and have no
- * XDG_RUNTIME_DIR, and there the first user of the machine locks all others out.
- */
-static void choose_runtime_dir(void)
-{
-	char dir[64];
-
-	if (geteuid() == 0 || getenv("XDG_RUNTIME_DIR"))
-		return;
-	snprintf(dir, sizeof(dir), "/tmp/dpdk-rtc-%u", (unsigned)geteuid());
-	/* What is wrong with the folder, if anything, is for the EAL to say. */
-	(void)mkdir(dir, 0700);
-	(void)setenv("XDG_RUNTIME_DIR", dir, 1);
-}
-
 static int start_eal(const struct app_config *config, bool *shared_cpu)
 {
-	struct app_eal_default eal;
+	struct app_eal_default eal = {.shared_cpu = false};
+	bool by_default = config->n_eal == 1;
 	cpu_set_t allowed;
 
-	*shared_cpu = false;
-	if (config->n_eal > 1) {
-		if (rte_eal_init(config->n_eal, config->eal) < 0)
-			return fail("the EAL did not start", rte_strerror(rte_errno));
-		return 0;
+	if (by_default) {
+		if (sched_getaffinity(0, sizeof(allowed), &allowed))
+			return fail("cannot read the CPUs that we may run on", strerror(errno));
+		app_eal_default_make(&eal, &allowed, config->eal[0]);
+		app_eal_default_runtime_dir();
 	}
-	if (sched_getaffinity(0, sizeof(allowed), &allowed))
-		return fail("cannot read the CPUs that we may run on", strerror(errno));
-	app_eal_default_make(&eal, &allowed, config->eal[0]);
-	choose_runtime_dir();
-	if (rte_eal_init(eal.argc, eal.argv) < 0)
+	*shared_cpu = eal.shared_cpu;
+	if (rte_eal_init(
+		    by_default ? eal.argc : config->n_eal, by_default ? eal.argv : config->eal) < 0)
 		return fail("the EAL did not start", rte_strerror(rte_errno));
 	/*
-	 * rte_vhost says a line or more for each message; ours, which a
-	 * front-end cannot multiply, say what an operator needs.
+	 * rte_vhost says a line or more for each message; ours, which a front-end cannot multiply,
+	 * say what an operator needs. Whoever gives EAL options has --log-level.
 	 */
-	rte_log_set_level_pattern("lib.vhost.*", RTE_LOG_CRIT);
-	*shared_cpu = eal.shared_cpu;
+	if (by_default)
+		rte_log_set_level_pattern("lib.vhost.*", RTE_LOG_CRIT);
 	return 0;
 }
 
@@ -189,23 +168,6 @@ static int start_lcores(struct daemon *d, bool shared_cpu)
 	return 0;
 }
 
-/*
- * Holds off other daemons of ours between the look at a path and listen(): a socket that is bound
- * and does not listen yet looks like one that was left behind. Given up after a second: the lock is
- * a courtesy, not worth a daemon that does not start. Returns a descriptor, or -1.
- */
-static int lock_folder(const char *socket_path)
-{
-	char copy[sizeof(((struct app_device_config *)0)->socket_path)];
-	int fd;
-
-	snprintf(copy, sizeof(copy), "%s", socket_path);
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	for (unsigned tries = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && tries < 100; tries++)
-		usleep(10000);
-	return fd;
-}
-
 static struct vrtc_endpoint *open_endpoint(const struct app_device_config *device)
 {
 	const struct vrtc_endpoint_config config = {
@@ -214,7 +176,7 @@ static struct vrtc_endpoint *open_endpoint(const struct app_device_config *devic
 		.client = device->client,
 		.device = {.clock = device->clock, .n_clocks = device->n_clocks},
 	};
-	int lock_fd = lock_folder(device->socket_path);
+	int lock_fd = app_socket_lock_folder(device);
 	struct vrtc_endpoint *endpoint = NULL;
 	char error[1024];
 

@@ -2,7 +2,9 @@
 #include "eal_default.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 void app_eal_default_make(struct app_eal_default *eal, const cpu_set_t *allowed, char *program)
 {
@@ -41,4 +43,16 @@ void app_eal_default_make(struct app_eal_default *eal, const cpu_set_t *allowed,
 	eal->argv[eal->argc++] = lcores;
 	eal->argv[eal->argc++] = eal->lcores;
 	eal->argv[eal->argc] = NULL;
+}
+
+void app_eal_default_runtime_dir(void)
+{
+	char dir[64];
+
+	if (geteuid() == 0 || getenv("XDG_RUNTIME_DIR"))
+		return;
+	snprintf(dir, sizeof(dir), "/tmp/dpdk-rtc-%u", (unsigned)geteuid());
+	/* What is wrong with the folder, if anything, is for the EAL to say. */
+	(void)mkdir(dir, 0700);
+	(void)setenv("XDG_RUNTIME_DIR", dir, 1);
 }

@@ -28,4 +28,11 @@ struct app_eal_default {
  */
 void app_eal_default_make(struct app_eal_default *eal, const cpu_set_t *allowed, char *program);
 
+/*
+ * Sees to a runtime folder that other users do not lock us out of: the EAL's is /tmp/dpdk for those
+ * who are not root and have no XDG_RUNTIME_DIR, and belongs to the first user of the machine. Sets
+ * XDG_RUNTIME_DIR for them; before rte_eal_init(), and before other threads.
+ */
+void app_eal_default_runtime_dir(void);
+
 #endif

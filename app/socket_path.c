@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,13 +27,12 @@ static __attribute__((format(printf, 5, 6))) int fail(const struct app_device_co
 	return -err;
 }
 
-static int check_folder(const struct app_device_config *d, char *error, unsigned error_bytes)
+/* The folder of the device's socket; as many bytes as the path has are enough. */
+static void find_folder(const struct app_device_config *d, char folder[sizeof(d->socket_path)])
 {
-	char folder[sizeof(d->socket_path)];
-	struct stat status;
 	char *slash;
 
-	memcpy(folder, d->socket_path, sizeof(folder));
+	memcpy(folder, d->socket_path, sizeof(d->socket_path));
 	slash = strrchr(folder, '/');
 	if (!slash)
 		memcpy(folder, ".", 2);
@@ -40,7 +40,14 @@ static int check_folder(const struct app_device_config *d, char *error, unsigned
 		slash[1] = '\0';
 	else
 		*slash = '\0';
+}
 
+static int check_folder(const struct app_device_config *d, char *error, unsigned error_bytes)
+{
+	char folder[sizeof(d->socket_path)];
+	struct stat status;
+
+	find_folder(d, folder);
 	if (stat(folder, &status)) {
 		int err = errno;
 
@@ -146,4 +153,17 @@ int app_socket_remove_stale(const struct app_device_config *d, char *error, unsi
 			strerror(err));
 	}
 	return 0;
+}
+
+int app_socket_lock_folder(const struct app_device_config *d)
+{
+	char folder[sizeof(d->socket_path)];
+	int fd;
+
+	find_folder(d, folder);
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* flock() has no time limit of its own. */
+	for (unsigned tries = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && tries < 100; tries++)
+		usleep(10000);
+	return fd;
 }

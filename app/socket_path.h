@@ -31,4 +31,13 @@ int app_socket_check(const struct app_device_config *d, char *error, unsigned er
  */
 int app_socket_remove_stale(const struct app_device_config *d, char *error, unsigned error_bytes);
 
+/*
+ * Holds off other daemons of ours between the look at a path and listen(): a socket that is bound
+ * and does not listen yet looks like one that was left behind. Given up after a second: the lock is
+ * a courtesy, not worth a daemon that does not start.
+ *
+ * @return  a descriptor: close() ends the lock; -1 if the folder cannot be opened
+ */
+int app_socket_lock_folder(const struct app_device_config *d);
+
 #endif

@@ -14,7 +14,6 @@
 #include <linux/virtio_ring.h>
 
 #include <rte_common.h>
-#include <rte_version.h>
 #include <rte_vhost.h>
 
 #include "log.h"
@@ -33,8 +32,7 @@
 /*
  * MQ: without it QEMU takes the number of queues to be one. REPLY_ACK: QEMU 11 needs it to know
  * that a message was refused. Not STATUS: readiness would wait for a message that some front-ends
- * never send. Nothing else: each further bit is a message of rte_vhost that a guest's owner can
- * send.
+ * never send. What is not offered is refused, see before_message().
  */
 #define PROTOCOL_FEATURES                                                                          \
 	(1ULL << VRTC_VHOST_PROTOCOL_F_MQ | 1ULL << VRTC_VHOST_PROTOCOL_F_REPLY_ACK)
@@ -386,7 +384,6 @@ static int connection_opened(int vid)
 		e->announced = false;
 		e->complaints = 0;
 		backend.by_vid[vid] = e;
-		e->session.vid = vid;
 		rc = rte_vhost_extern_callback_register(vid, &message_ops, NULL);
 		if (rc) {
 			backend.by_vid[vid] = NULL;

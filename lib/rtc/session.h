@@ -36,7 +36,6 @@ struct vrtc_session {
 
 	/* Of the control threads. */
 	int kickfd;
-	int vid;
 	struct vrtc_guestmem mem;
 };
 
