@@ -51,7 +51,7 @@ static void print_log(struct fixture *f)
 	free(text);
 }
 
-static void sleep_ms(long ms)
+void fixture_sleep_ms(long ms)
 {
 	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 
@@ -87,7 +87,7 @@ void fixture_start(struct fixture *f)
 			child_signal(&f->daemon, SIGKILL);
 			fail_msg("the daemon did not start");
 		}
-		sleep_ms(5);
+		fixture_sleep_ms(5);
 		waited_ms += 5;
 	}
 }
@@ -129,6 +129,24 @@ void fixture_fini(struct fixture *f)
 		(void)unlinkat(dirfd(dir), entry->d_name, 0);
 	closedir(dir);
 	assert_int_equal(rmdir(f->dir), 0);
+}
+
+struct fixture fixture_group;
+
+int fixture_group_setup(void **state)
+{
+	(void)state;
+	fixture_init(&fixture_group);
+	fixture_start_one(&fixture_group);
+	return 0;
+}
+
+int fixture_group_teardown(void **state)
+{
+	(void)state;
+	fixture_stop(&fixture_group);
+	fixture_fini(&fixture_group);
+	return 0;
 }
 
 void fixture_config(const struct fixture *f, struct vfe_config *cfg)

@@ -43,6 +43,17 @@ void fixture_kill(struct fixture *f);
 /* SIGTERM; exit status 0 is wanted, and the socket gone. */
 void fixture_stop(struct fixture *f);
 
+/*
+ * A daemon for a whole group of tests, as fixture_start_one() starts it: for
+ * cmocka_run_group_tests().
+ */
+extern struct fixture fixture_group;
+int fixture_group_setup(void **state);
+int fixture_group_teardown(void **state);
+
+/* For time that has to pass, not for something that has to happen. */
+void fixture_sleep_ms(long ms);
+
 /* Removes the folder and what is in it. */
 void fixture_fini(struct fixture *f);
 

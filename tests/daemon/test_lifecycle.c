@@ -24,24 +24,6 @@
 static const struct virtio_rtc_req_read read_monotonic = {
 	.head.msg_type.b = {VIRTIO_RTC_REQ_READ}, .clock_id.b = {3}};
 
-static struct fixture fixture;
-
-static int start_daemon(void **state)
-{
-	(void)state;
-	fixture_init(&fixture);
-	fixture_start_one(&fixture);
-	return 0;
-}
-
-static int stop_daemon(void **state)
-{
-	(void)state;
-	fixture_stop(&fixture);
-	fixture_fini(&fixture);
-	return 0;
-}
-
 static void capabilities(struct vfe_session *s, struct vfe_rtc_clock_cap cap[4])
 {
 	uint16_t n;
@@ -59,7 +41,7 @@ static void capabilities_are_the_same_over_guest_resets(void **state)
 	struct vfe_session s;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	capabilities(&s, first);
 	for (unsigned i = 0; i < 20; i++) {
 		assert_int_equal(vfe_session_reset(&s), 0);
@@ -77,7 +59,7 @@ static void a_stopped_vm_goes_on_where_it_was(void **state)
 	unsigned slot;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	for (unsigned i = 0; i < 20; i++) {
 		for (unsigned j = 0; j <= i; j++)
 			fixture_check_reading(&s);
@@ -100,7 +82,7 @@ static void a_front_end_that_vanishes_leaves_the_socket_to_the_next(void **state
 	for (unsigned i = 0; i < 50; i++) {
 		struct vfe_session s;
 
-		fixture_connect(&fixture, &s);
+		fixture_connect(&fixture_group, &s);
 		fixture_check_reading(&s);
 		/* Closes without a word, as a process that crashed. */
 		vfe_session_fini(&s);
@@ -112,7 +94,7 @@ static void the_same_front_end_comes_back_to_the_same_daemon(void **state)
 	struct vfe_session s;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	for (unsigned i = 0; i < 20; i++) {
 		fixture_check_reading(&s);
 		vfe_session_disconnect(&s);
@@ -130,18 +112,18 @@ static void requests_in_flight_survive_kill_9_and_restart(void **state)
 	uint64_t last_ns = 0;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	for (unsigned round = 0; round < 5; round++) {
 		fixture_check_reading(&s);
 		/* Some are answered before it dies, some are not: both must come back, once. */
 		for (unsigned i = 0; i < VFE_RTC_SLOTS; i++) {
 			if (i == VFE_RTC_SLOTS / 2)
-				fixture_kill(&fixture);
+				fixture_kill(&fixture_group);
 			assert_int_equal(vfe_rtc_submit(&s, &read_monotonic, sizeof(read_monotonic),
 						 sizeof(resp), &slot[i]),
 				0);
 		}
-		fixture_start(&fixture);
+		fixture_start(&fixture_group);
 		assert_int_equal(vfe_session_reconnect(&s), 0);
 		for (unsigned i = 0; i < VFE_RTC_SLOTS; i++) {
 			uint64_t ns;
@@ -164,7 +146,7 @@ static void memory_can_be_plugged_and_unplugged_while_the_device_serves(void **s
 	struct vfe_session s;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	for (unsigned i = 0; i < 20; i++) {
 		struct vfe_seg segs[2];
 		struct vfe_done done;
@@ -202,7 +184,7 @@ static void a_buffer_may_lie_across_two_adjacent_regions(void **state)
 	struct vfe_session s;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	assert_int_equal(vfe_mem_add(&s.mem, low_gpa, 1 << 20, 0), 0);
 	assert_int_equal(vfe_mem_add(&s.mem, high_gpa, 1 << 20, 0), 0);
 	assert_int_equal(vfe_session_set_mem_table(&s), 0);
@@ -237,9 +219,9 @@ static void a_second_front_end_is_refused_and_the_first_does_not_notice(void **s
 	struct vfe_config cfg;
 
 	(void)state;
-	fixture_connect(&fixture, &first);
+	fixture_connect(&fixture_group, &first);
 	for (unsigned i = 0; i < 5; i++) {
-		fixture_config(&fixture, &cfg);
+		fixture_config(&fixture_group, &cfg);
 		assert_int_equal(vfe_session_init(&second, &cfg), 0);
 		assert_true(vfe_session_start(&second) < 0);
 		vfe_session_fini(&second);
@@ -255,7 +237,7 @@ static void queue_0_alone_is_served_whether_queue_1_is_named_or_not(void **state
 		struct vfe_config cfg;
 		struct vfe_session s;
 
-		fixture_config(&fixture, &cfg);
+		fixture_config(&fixture_group, &cfg);
 		cfg.queues = 1;
 		cfg.queues_named = named ? 3 : 1;
 		fixture_connect_as(&s, &cfg);
@@ -271,7 +253,7 @@ static void both_queues_set_up_are_fine_and_the_alarmq_is_left_alone(void **stat
 	uint16_t clock_id;
 
 	(void)state;
-	fixture_config(&fixture, &cfg);
+	fixture_config(&fixture_group, &cfg);
 	cfg.queues = 3;
 	fixture_connect_as(&s, &cfg);
 	assert_int_equal(vfe_rtc_alarmq_fill(&s, 8, 16), 0);
@@ -288,7 +270,7 @@ static void call_and_kick_descriptors_can_be_replaced_at_any_time(void **state)
 	struct vfe_session s;
 
 	(void)state;
-	fixture_config(&fixture, &cfg);
+	fixture_config(&fixture_group, &cfg);
 	cfg.wait = VFE_WAIT_SLEEP;
 	fixture_connect_as(&s, &cfg);
 	for (unsigned i = 0; i < 100; i++) {
@@ -312,7 +294,7 @@ static void reset_owner_is_ignored_and_a_new_setup_is_served(void **state)
 	struct vfe_session s;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	for (unsigned i = 0; i < 5; i++) {
 		struct vfe_msg msg = {0};
 
@@ -353,7 +335,7 @@ static void a_message_that_was_not_offered_ends_its_connection_alone(void **stat
 
 		assert_true(fd >= 0);
 		assert_int_equal(ftruncate(fd, 4096), 0);
-		fixture_connect(&fixture, &s);
+		fixture_connect(&fixture_group, &s);
 		assert_int_equal(vfe_msg_send_raw(s.sock, &msg, sizeof(msg), &fd, 1,
 					 vfe_deadline_in_ms(FIXTURE_WAIT_MS)),
 			0);
@@ -361,7 +343,7 @@ static void a_message_that_was_not_offered_ends_its_connection_alone(void **stat
 			vfe_msg_wait_closed(s.sock, vfe_deadline_in_ms(FIXTURE_WAIT_MS)), 0);
 		vfe_session_fini(&s);
 		close(fd);
-		fixture_connect(&fixture, &s);
+		fixture_connect(&fixture_group, &s);
 		fixture_check_reading(&s);
 		vfe_session_fini(&s);
 	}
@@ -413,7 +395,7 @@ static void a_broken_ring_is_left_alone_until_the_driver_resets_the_device(void 
 	struct vfe_session s;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	fixture_check_reading(&s);
 	assert_int_equal(vfe_ring_add(&s.queues[0].ring, &loop, 1, 0, NULL), 0);
 	vfe_ring_publish(&s.queues[0].ring);
@@ -444,5 +426,5 @@ int main(void)
 		cmocka_unit_test(a_broken_ring_is_left_alone_until_the_driver_resets_the_device),
 	};
 
-	return cmocka_run_group_tests(tests, start_daemon, stop_daemon);
+	return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
 }

@@ -5,10 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -38,11 +35,20 @@ static unsigned long cpu_ticks(pid_t pid)
 	return user + system;
 }
 
-static void wait_ms(long ms)
+/* A daemon of its own for a test, with a front-end that has had a reading. */
+static void begin(struct fixture *f, struct vfe_session *s)
 {
-	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	fixture_init(f);
+	fixture_start_one(f);
+	fixture_connect(f, s);
+	fixture_check_reading(s);
+}
 
-	nanosleep(&t, NULL);
+static void end(struct fixture *f, struct vfe_session *s)
+{
+	vfe_session_fini(s);
+	fixture_stop(f);
+	fixture_fini(f);
 }
 
 static void each_idle_policy_serves(void **state)
@@ -63,11 +69,9 @@ static void each_idle_policy_serves(void **state)
 		fixture_connect(&f, &s);
 		for (unsigned k = 0; k < 20; k++) {
 			fixture_check_all_clocks(&s);
-			wait_ms(k % 4);
+			fixture_sleep_ms(k % 4);
 		}
-		vfe_session_fini(&s);
-		fixture_stop(&f);
-		fixture_fini(&f);
+		end(&f, &s);
 	}
 }
 
@@ -78,23 +82,14 @@ static void an_idle_daemon_in_interrupt_mode_uses_no_measurable_cpu(void **state
 	unsigned long before;
 
 	(void)state;
-	if (getenv("DPDK_RTC_SLOW")) {
-		print_message("SKIP: the daemon runs in an instrument that uses CPU itself\n");
-		skip();
-	}
-	fixture_init(&f);
-	fixture_start_one(&f);
-	fixture_connect(&f, &s);
-	fixture_check_reading(&s);
-	wait_ms(100);
+	begin(&f, &s);
+	fixture_sleep_ms(100);
 	before = cpu_ticks(f.daemon.pid);
-	wait_ms(2000);
+	fixture_sleep_ms(2000);
 	/* Of 200 ticks. A poller that does not sleep uses all of them. */
 	assert_in_range(cpu_ticks(f.daemon.pid) - before, 0, 1);
 	fixture_check_reading(&s);
-	vfe_session_fini(&s);
-	fixture_stop(&f);
-	fixture_fini(&f);
+	end(&f, &s);
 }
 
 static void a_stale_socket_of_a_killed_daemon_is_replaced(void **state)
@@ -110,9 +105,7 @@ static void a_stale_socket_of_a_killed_daemon_is_replaced(void **state)
 	fixture_start(&f);
 	fixture_connect(&f, &s);
 	fixture_check_reading(&s);
-	vfe_session_fini(&s);
-	fixture_stop(&f);
-	fixture_fini(&f);
+	end(&f, &s);
 }
 
 static void it_ends_on_sigterm_with_a_front_end_connected(void **state)
@@ -121,10 +114,7 @@ static void it_ends_on_sigterm_with_a_front_end_connected(void **state)
 	struct fixture f;
 
 	(void)state;
-	fixture_init(&f);
-	fixture_start_one(&f);
-	fixture_connect(&f, &s);
-	fixture_check_reading(&s);
+	begin(&f, &s);
 	fixture_stop(&f);
 	vfe_session_fini(&s);
 	fixture_fini(&f);
@@ -170,14 +160,11 @@ static void it_ends_on_sigterm_while_a_front_end_owes_a_payload(void **state)
 	struct fixture f;
 
 	(void)state;
-	fixture_init(&f);
-	fixture_start_one(&f);
-	fixture_connect(&f, &s);
-	fixture_check_reading(&s);
+	begin(&f, &s);
 	assert_int_equal(vfe_msg_send_raw(s.sock, &header, sizeof(header), NULL, 0,
 				 vfe_deadline_in_ms(FIXTURE_WAIT_MS)),
 		0);
-	wait_ms(50);
+	fixture_sleep_ms(50);
 	fixture_stop(&f);
 	vfe_session_fini(&s);
 	fixture_fini(&f);
@@ -206,9 +193,7 @@ static void eal_options_before_the_two_dashes_are_the_eals(void **state)
 	fixture_start(&f);
 	fixture_connect(&f, &s);
 	fixture_check_all_clocks(&s);
-	vfe_session_fini(&s);
-	fixture_stop(&f);
-	fixture_fini(&f);
+	end(&f, &s);
 }
 
 int main(void)

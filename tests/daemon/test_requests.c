@@ -16,24 +16,6 @@
 #include "fixture.h"
 #include "wire.h"
 
-static struct fixture fixture;
-
-static int start_daemon(void **state)
-{
-	(void)state;
-	fixture_init(&fixture);
-	fixture_start_one(&fixture);
-	return 0;
-}
-
-static int stop_daemon(void **state)
-{
-	(void)state;
-	fixture_stop(&fixture);
-	fixture_fini(&fixture);
-	return 0;
-}
-
 static void cfg_and_capabilities_of_the_default_clocks(void **state)
 {
 	static const struct vfe_rtc_clock_cap wanted[] = {
@@ -46,7 +28,7 @@ static void cfg_and_capabilities_of_the_default_clocks(void **state)
 	uint16_t n;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	assert_int_equal(vfe_rtc_cfg(&s, &n), VIRTIO_RTC_S_OK);
 	assert_int_equal(n, 4);
 	for (uint16_t id = 0; id < n; id++) {
@@ -74,7 +56,7 @@ static void each_reading_lies_between_the_hosts_before_and_after(void **state)
 	struct vfe_session s;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	for (unsigned i = 0; i < 100; i++)
 		fixture_check_all_clocks(&s);
 	vfe_session_fini(&s);
@@ -88,7 +70,7 @@ static void statuses_of_wrong_requests(void **state)
 	bool flag;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	assert_int_equal(vfe_rtc_clock_cap(&s, 4, &cap), VIRTIO_RTC_S_ENODEV);
 	assert_int_equal(vfe_rtc_read(&s, 0xffff, &ns), VIRTIO_RTC_S_ENODEV);
 	assert_int_equal(vfe_rtc_cross_cap(&s, 0, 0x42, &flag), VIRTIO_RTC_S_EOPNOTSUPP);
@@ -108,7 +90,7 @@ static void used_length_is_what_was_written_and_not_a_byte_more_is(void **state)
 	struct vfe_session s;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	for (uint32_t room = 0; room <= sizeof(resp); room++) {
 		uint32_t wanted = room >= 16 ? 16 : room < 8 ? room : 8;
 		uint32_t used_bytes;
@@ -132,7 +114,7 @@ static void a_request_that_is_too_short_is_einval(void **state)
 	struct vfe_session s;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	for (uint32_t bytes = 0; bytes < sizeof(req); bytes++) {
 		uint8_t resp[16];
 		uint32_t used_bytes;
@@ -208,7 +190,7 @@ static void request_and_response_in_any_split_directly_and_through_tables(void *
 	uint64_t gpa;
 
 	(void)state;
-	fixture_config(&fixture, &cfg);
+	fixture_config(&fixture_group, &cfg);
 	cfg.features |= 1ULL << VFE_F_INDIRECT_DESC;
 	fixture_connect_as(&s, &cfg);
 	assert_true(s.features & 1ULL << VFE_F_INDIRECT_DESC);
@@ -236,7 +218,7 @@ static void with_event_index_and_a_sleeping_driver_no_signal_is_lost(void **stat
 
 	(void)state;
 	for (unsigned event_idx = 0; event_idx < 2; event_idx++) {
-		fixture_config(&fixture, &cfg);
+		fixture_config(&fixture_group, &cfg);
 		cfg.wait = VFE_WAIT_SLEEP;
 		cfg.ring_size = 8;
 		if (event_idx)
@@ -258,7 +240,7 @@ static void sixty_four_requests_at_once_are_answered_in_order(void **state)
 	uint64_t last_ns = 0;
 
 	(void)state;
-	fixture_connect(&fixture, &s);
+	fixture_connect(&fixture_group, &s);
 	for (unsigned round = 0; round < 20; round++) {
 		for (unsigned i = 0; i < VFE_RTC_SLOTS; i++)
 			assert_int_equal(vfe_rtc_submit(&s, &req, sizeof(req), 16, &slot[i]), 0);
@@ -292,5 +274,5 @@ int main(void)
 		cmocka_unit_test(sixty_four_requests_at_once_are_answered_in_order),
 	};
 
-	return cmocka_run_group_tests(tests, start_daemon, stop_daemon);
+	return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
 }
