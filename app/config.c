@@ -13,16 +13,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <rte_version.h>
-
 #include "config_file.h"
+#include "config_value.h"
 
 /* How much of an argument a message shows. */
 #define SHOWN_BYTES       160
 /* Of the file's path in an origin, beside a line number and a section name at their longest. */
 #define ORIGIN_PATH_BYTES 100
-/* What is wrong with a value, for which the caller knows the place. */
-#define WHY_BYTES         512
 
 enum option_id {
 	OPTION_SOCKET_PATH,
@@ -69,13 +66,6 @@ static const char *const eal_options[] = {"--allow", "--base-virtaddr", "--block
 	"--vdev", "--vfio-intr", "--vfio-vf-token", "--vmware-tsc-map"};
 static const char eal_short_options[] = "abcdlmnrsSvw";
 
-static const char *const idle_names[] = {
-	[VRTC_IDLE_BUSY] = "busy",
-	[VRTC_IDLE_PAUSE] = "pause",
-	[VRTC_IDLE_INTERRUPT] = "interrupt",
-};
-#define IDLE_ACCEPTED "busy, pause, interrupt"
-
 /* What argv asks for; strings are argv's own, NULL: not asked for. */
 struct wishes {
 	enum app_action action;
@@ -110,119 +100,6 @@ static int fail_option(
 	const struct report *r, enum option_id id, const char *value, const char *why)
 {
 	return fail(r, "%s=%.*s: %s", options[id].name, SHOWN_BYTES, value, why);
-}
-
-/* ---- Values, wherever they come from. why gets what is wrong and what is accepted. */
-
-static bool parse_idle(const char *text, enum vrtc_idle *idle, char *why)
-{
-	for (unsigned i = 0; i < sizeof(idle_names) / sizeof(idle_names[0]); i++) {
-		if (strcmp(text, idle_names[i]) == 0) {
-			*idle = (enum vrtc_idle)i;
-			return true;
-		}
-	}
-	snprintf(why, WHY_BYTES, "no such idle policy; accepted: " IDLE_ACCEPTED);
-	return false;
-}
-
-static bool parse_clocks(struct app_device_config *device, const char *list, char *why)
-{
-	const char *end;
-
-	device->n_clocks = 0;
-	if (strcmp(list, "none") == 0)
-		return true;
-	for (;; list = end + 1) {
-		char name[64];
-		size_t bytes;
-
-		end = strchrnul(list, ',');
-		while (*list == ' ' || *list == '\t')
-			list++;
-		bytes = (size_t)(end - list);
-		while (end > list && bytes > 0 &&
-			(list[bytes - 1] == ' ' || list[bytes - 1] == '\t'))
-			bytes--;
-		if (end <= list || bytes == 0) {
-			snprintf(why, WHY_BYTES,
-				"the name of a clock is missing; accepted: %s, separated by commas; "
-				"or none",
-				vrtc_clock_accepted());
-			return false;
-		}
-		if (device->n_clocks == APP_CLOCKS_MAX) {
-			snprintf(why, WHY_BYTES, "too many clocks; accepted: up to %d",
-				APP_CLOCKS_MAX);
-			return false;
-		}
-		snprintf(
-			name, sizeof(name), "%.*s", (int)(bytes < INT_MAX ? bytes : INT_MAX), list);
-		if (bytes >= sizeof(name) ||
-			vrtc_clock_parse(name, &device->clock[device->n_clocks])) {
-			snprintf(why, WHY_BYTES,
-				"there is no clock \"%s\"; accepted: %s, separated by commas; or "
-				"none",
-				name, vrtc_clock_accepted());
-			return false;
-		}
-		device->n_clocks++;
-		if (*end == '\0')
-			return true;
-	}
-}
-
-static bool parse_socket_path(struct app_device_config *device, const char *path, char *why)
-{
-	const char *slash = strrchr(path, '/');
-	const char *file = slash ? slash + 1 : path;
-	size_t bytes = strlen(path);
-
-	if (bytes >= sizeof(device->socket_path)) {
-		snprintf(why, WHY_BYTES, "the path has %zu bytes; accepted: up to %zu", bytes,
-			sizeof(device->socket_path) - 1);
-		return false;
-	}
-	if (file[0] == '\0' || strcmp(file, ".") == 0 || strcmp(file, "..") == 0) {
-		snprintf(why, WHY_BYTES, "%s; accepted: the path of a socket",
-			bytes > 0 ? "names a folder" : "the path is empty");
-		return false;
-	}
-	memcpy(device->socket_path, path, bytes + 1);
-	return true;
-}
-
-static bool is_letter_or_digit(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-/* Its place in a name is the first. */
-static bool is_of_name(char c, bool first)
-{
-	return is_letter_or_digit(c) || (!first && (c == '.' || c == '_' || c == '-'));
-}
-
-static bool parse_name(struct app_device_config *device, const char *name, char *why)
-{
-	size_t bytes = strlen(name);
-	bool good = true;
-
-	for (size_t i = 0; i < bytes; i++)
-		good = good && is_of_name(name[i], i == 0);
-	if (!good) {
-		snprintf(why, WHY_BYTES,
-			"not the name of a device; accepted: letters, digits, '.', '_' and '-', "
-			"beginning with a letter or a digit");
-		return false;
-	}
-	if (bytes > APP_NAME_BYTES_MAX) {
-		snprintf(why, WHY_BYTES, "the name has %zu bytes; accepted: up to %d", bytes,
-			APP_NAME_BYTES_MAX);
-		return false;
-	}
-	memcpy(device->name, name, bytes + 1);
-	return true;
 }
 
 /* ---- The list of devices. */
@@ -281,13 +158,14 @@ static bool add_device(struct app_config *config, const struct app_device_config
 	const struct app_device_config *same = find_socket(config, device->socket_path);
 
 	if (same) {
-		snprintf(why, WHY_BYTES,
+		snprintf(why, APP_WHY_BYTES,
 			"the device %s has this socket already; accepted: a socket for each device",
 			same->name);
 		return false;
 	}
 	if (config->n_devices == APP_DEVICES_MAX) {
-		snprintf(why, WHY_BYTES, "too many devices; accepted: up to %d", APP_DEVICES_MAX);
+		snprintf(why, APP_WHY_BYTES, "too many devices; accepted: up to %d",
+			APP_DEVICES_MAX);
 		return false;
 	}
 	config->device[config->n_devices++] = *device;
@@ -315,7 +193,7 @@ static void name_after_socket(const struct app_config *config, struct app_device
 		bytes = APP_NAME_BYTES_MAX;
 	memcpy(base, file, bytes);
 	for (size_t i = 0; i < bytes; i++)
-		if (!is_of_name(base[i], i == 0))
+		if (!app_value_is_of_name(base[i], i == 0))
 			base[i] = i == 0 ? 'x' : '_';
 	base[bytes] = '\0';
 
@@ -498,10 +376,10 @@ static int take_global(struct app_config *config, const char *path,
 {
 	for (unsigned i = 0; i < section->n_entries; i++) {
 		const struct app_config_entry *entry = &section->entry[i];
-		char why[WHY_BYTES];
+		char why[APP_WHY_BYTES];
 
 		if (strcmp(entry->key, "idle") == 0) {
-			if (!parse_idle(entry->value, &config->idle, why))
+			if (!app_value_idle(entry->value, &config->idle, why))
 				return fail_entry(r, path, section, entry, why);
 			config->idle_given = true;
 		} else if (strcmp(entry->key, "leap_table") == 0) {
@@ -517,17 +395,6 @@ static int take_global(struct app_config *config, const char *path,
 	return 0;
 }
 
-static bool parse_mode(const char *text, bool *client, char *why)
-{
-	if (strcmp(text, "server") != 0 && strcmp(text, "client") != 0) {
-		snprintf(why, WHY_BYTES,
-			"no such mode; accepted: server (we listen), client (we connect)");
-		return false;
-	}
-	*client = text[0] == 'c';
-	return true;
-}
-
 static int take_device(struct app_config *config, const char *path,
 	const struct app_config_section *section, const char *name, const struct report *r)
 {
@@ -536,22 +403,22 @@ static int take_device(struct app_config *config, const char *path,
 	const struct app_config_entry *socket = NULL;
 	struct app_device_config device = {0};
 	const char *shown = app_config_file_shown(path, ORIGIN_PATH_BYTES);
-	char why[WHY_BYTES];
+	char why[APP_WHY_BYTES];
 
-	if (!parse_name(&device, name, why))
+	if (!app_value_name(&device, name, why))
 		return app_config_file_error(&here, r->error, r->bytes, "%s", why);
-	(void)parse_clocks(&device, APP_CLOCKS_DEFAULT, why);
+	(void)app_value_clocks(&device, APP_CLOCKS_DEFAULT, why);
 	for (unsigned i = 0; i < section->n_entries; i++) {
 		const struct app_config_entry *entry = &section->entry[i];
 		bool good;
 
 		if (strcmp(entry->key, "socket") == 0) {
 			socket = entry;
-			good = parse_socket_path(&device, entry->value, why);
+			good = app_value_socket_path(&device, entry->value, why);
 		} else if (strcmp(entry->key, "mode") == 0) {
-			good = parse_mode(entry->value, &device.client, why);
+			good = app_value_mode(entry->value, &device.client, why);
 		} else if (strcmp(entry->key, "clocks") == 0) {
-			good = parse_clocks(&device, entry->value, why);
+			good = app_value_clocks(&device, entry->value, why);
 		} else {
 			return fail_entry(r, path, section, entry,
 				"no such key; accepted: socket, mode, clocks");
@@ -603,16 +470,16 @@ static int take_file(struct app_config *config, const char *path, const struct r
 static int grant_sockets(struct app_config *config, const struct wishes *w, const struct report *r)
 {
 	const char *clocks = w->clocks ? w->clocks : APP_CLOCKS_DEFAULT;
-	char why[WHY_BYTES];
+	char why[APP_WHY_BYTES];
 
 	for (unsigned i = 0; i < w->n_sockets; i++) {
 		struct app_device_config device = {.client = w->client};
 
 		snprintf(device.origin, sizeof(device.origin),
 			"%s=", options[OPTION_SOCKET_PATH].name);
-		if (!parse_clocks(&device, clocks, why))
+		if (!app_value_clocks(&device, clocks, why))
 			return fail_option(r, OPTION_CLOCKS, clocks, why);
-		if (!parse_socket_path(&device, w->socket[i], why))
+		if (!app_value_socket_path(&device, w->socket[i], why))
 			return fail_option(r, OPTION_SOCKET_PATH, w->socket[i], why);
 		name_after_socket(config, &device);
 		if (!add_device(config, &device, why))
@@ -623,11 +490,11 @@ static int grant_sockets(struct app_config *config, const struct wishes *w, cons
 
 static int grant(struct app_config *config, const struct wishes *w, const struct report *r)
 {
-	char why[WHY_BYTES];
+	char why[APP_WHY_BYTES];
 	int err;
 
 	if (w->idle) {
-		if (!parse_idle(w->idle, &config->idle, why))
+		if (!app_value_idle(w->idle, &config->idle, why))
 			return fail_option(r, OPTION_IDLE, w->idle, why);
 		config->idle_given = true;
 	}
@@ -706,51 +573,4 @@ void app_config_free(struct app_config *config)
 	free(config->device);
 	free(config->eal);
 	*config = (struct app_config){0};
-}
-
-void app_config_print_help(void)
-{
-	printf("dpdk-rtc: a virtio-rtc device for virtual machines, over vhost-user\n"
-	       "\n"
-	       "  dpdk-rtc --socket-path PATH\n"
-	       "  dpdk-rtc [EAL options --] [options]\n"
-	       "\n"
-	       "Devices; each has a socket of its own, and there may be up to %d:\n"
-	       "  --socket-path PATH    a device on this socket, named after it; can be repeated\n"
-	       "  --client              connect to the sockets of --socket-path; default: listen\n"
-	       "  --clocks LIST         the clocks of these devices, separated by commas:\n"
-	       "                        %s;\n"
-	       "                        or none; default: %s\n"
-	       "  --config FILE         devices and more from a file; dpdk-rtc.ini shows all of it\n"
-	       "\n"
-	       "All devices; these have precedence over the file:\n"
-	       "  --idle POLICY         what a request lcore does when there is no request: busy\n"
-	       "                        (polls; default), pause (polls gently), interrupt (sleeps)\n"
-	       "  --leap-table FILE     when leap seconds were and will be, as IERS publishes it;\n"
-	       "                        default: %s\n"
-	       "\n"
-	       "Instead of running:\n"
-	       "  --check-config        say whether all of this would do\n"
-	       "  --print-capabilities  what QEMU's conventions for back-ends ask for, in JSON\n"
-	       "  --help, --version\n"
-	       "\n"
-	       "Without \"--\" the EAL is asked for little: no hugepages, no PCI, no root; one lcore\n"
-	       "for control and one for requests. With it, what stands before it is the EAL's, for\n"
-	       "example: dpdk-rtc -l 2,3 --in-memory -- --socket-path /run/vm1.sock\n",
-		APP_DEVICES_MAX, vrtc_clock_accepted(), APP_CLOCKS_DEFAULT, APP_LEAP_TABLE);
-}
-
-void app_config_print_version(void)
-{
-	printf("dpdk-rtc " DPDK_RTC_VERSION " (%s)\n", rte_version());
-}
-
-void app_config_print_capabilities(void)
-{
-	/*
-	 * QEMU's schema (docs/interop/vhost-user.json) has no type for this device yet; "rtc" is
-	 * its name by the schema's own rule, that of the kernel's virtio_ids.h. There are no
-	 * features to speak of.
-	 */
-	printf("{\n  \"type\": \"rtc\"\n}\n");
 }

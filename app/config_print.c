@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What --help, --version and --print-capabilities print: see config.h. */
+#include <stdio.h>
+
+#include <rte_version.h>
+
+#include "config.h"
+
+void app_config_print_help(void)
+{
+	printf("dpdk-rtc: a virtio-rtc device for virtual machines, over vhost-user\n"
+	       "\n"
+	       "  dpdk-rtc --socket-path PATH\n"
+	       "  dpdk-rtc [EAL options --] [options]\n"
+	       "\n"
+	       "Devices; each has a socket of its own, and there may be up to %d:\n"
+	       "  --socket-path PATH    a device on this socket, named after it; can be repeated\n"
+	       "  --client              connect to the sockets of --socket-path; default: listen\n"
+	       "  --clocks LIST         the clocks of these devices, separated by commas:\n"
+	       "                        %s;\n"
+	       "                        or none; default: %s\n"
+	       "  --config FILE         devices and more from a file; dpdk-rtc.ini shows all of it\n"
+	       "\n"
+	       "All devices; these have precedence over the file:\n"
+	       "  --idle POLICY         what a request lcore does when there is no request: busy\n"
+	       "                        (polls; default), pause (polls gently), interrupt (sleeps)\n"
+	       "  --leap-table FILE     when leap seconds were and will be, as IERS publishes it;\n"
+	       "                        default: %s\n"
+	       "\n"
+	       "Instead of running:\n"
+	       "  --check-config        say whether all of this would do\n"
+	       "  --print-capabilities  what QEMU's conventions for back-ends ask for, in JSON\n"
+	       "  --help, --version\n"
+	       "\n"
+	       "Without \"--\" the EAL is asked for little: no hugepages, no PCI, no root; one lcore\n"
+	       "for control and one for requests. With it, what stands before it is the EAL's, for\n"
+	       "example: dpdk-rtc -l 2,3 --in-memory -- --socket-path /run/vm1.sock\n",
+		APP_DEVICES_MAX, vrtc_clock_accepted(), APP_CLOCKS_DEFAULT, APP_LEAP_TABLE);
+}
+
+void app_config_print_version(void)
+{
+	printf("dpdk-rtc " DPDK_RTC_VERSION " (%s)\n", rte_version());
+}
+
+void app_config_print_capabilities(void)
+{
+	/*
+	 * QEMU's schema (docs/interop/vhost-user.json) has no type for this device yet; "rtc" is
+	 * its name by the schema's own rule, that of the kernel's virtio_ids.h. There are no
+	 * features to speak of.
+	 */
+	printf("{\n  \"type\": \"rtc\"\n}\n");
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the operator writes as a value, the same on the command line and in the file.
+ *
+ * Each function returns whether the value is good. If not, why (APP_WHY_BYTES bytes) gets what is
+ * wrong and what is accepted; where it was written the caller knows. Nothing is allocated.
+ */
+#ifndef APP_CONFIG_VALUE_H
+#define APP_CONFIG_VALUE_H
+
+#include "config.h"
+
+#define APP_WHY_BYTES 512
+
+bool app_value_idle(const char *text, enum vrtc_idle *idle, char *why);
+bool app_value_mode(const char *text, bool *client, char *why);
+
+/* These fill in their part of the device. */
+bool app_value_clocks(struct app_device_config *device, const char *list, char *why);
+bool app_value_socket_path(struct app_device_config *device, const char *path, char *why);
+bool app_value_name(struct app_device_config *device, const char *name, char *why);
+
+/* Whether a device's name may have the character; first: as its first one. */
+bool app_value_is_of_name(char c, bool first);
+
+#endif
