@@ -118,17 +118,18 @@ static void refresh_time(struct daemon *d)
 
 static int start_eal(const struct app_config *config, bool *shared_cpu)
 {
-	struct app_eal_default eal = {.shared_cpu = false};
+	struct app_eal_default eal;
 	bool by_default = config->n_eal == 1;
 	cpu_set_t allowed;
 
+	*shared_cpu = false;
 	if (by_default) {
 		if (sched_getaffinity(0, sizeof(allowed), &allowed))
 			return fail("cannot read the CPUs that we may run on", strerror(errno));
 		app_eal_default_make(&eal, &allowed, config->eal[0]);
 		app_eal_default_runtime_dir();
+		*shared_cpu = eal.shared_cpu;
 	}
-	*shared_cpu = eal.shared_cpu;
 	if (rte_eal_init(
 		    by_default ? eal.argc : config->n_eal, by_default ? eal.argv : config->eal) < 0)
 		return fail("the EAL did not start", rte_strerror(rte_errno));
