@@ -13,17 +13,21 @@
 #include <stdint.h>
 #include <sys/un.h>
 
+#include "alarm_retain.h"
 #include "clock.h"
 #include "poller.h"
 
 /* A name is used in log lines, telemetry and file names: letters, digits, inside '.', '_', '-'. */
 #define APP_NAME_BYTES_MAX 48
 #define APP_CLOCKS_MAX     64
-#define APP_CLOCKS_DEFAULT "utc-smeared:noon-linear,utc,tai,monotonic" /* D7 */
+#define APP_CLOCKS_DEFAULT "utc-smeared:noon-linear+alarm,utc+alarm,tai,monotonic" /* D7 */
 /* rte_vhost watches 1024 descriptors, two for each listening device (shared/facts, measured). */
 #define APP_DEVICES_MAX    511
 /* A message about a socket begins with it; the path of a file is cut from the left to fit. */
 #define APP_ORIGIN_BYTES   224
+/* "qmp:PATH" or "exec:PROGRAM", with its NUL. */
+#define APP_ACTION_BYTES   256
+#define APP_ALARM_LCORES   16
 #define APP_LEAP_TABLE     "/usr/share/zoneinfo/leap-seconds.list"
 
 struct app_device_config {
@@ -32,6 +36,8 @@ struct app_device_config {
 	bool client; /* we connect, and connect again when the front-end goes */
 	uint16_t n_clocks;
 	struct vrtc_clock clock[APP_CLOCKS_MAX];
+	enum vrtc_retain retain;
+	char alarm_action[APP_ACTION_BYTES]; /* for vrtc_alarm_action_new(); "": none */
 	/* Where socket_path was given, to be followed by it: "--socket-path=", "FILE:LINE: ... = " */
 	char origin[APP_ORIGIN_BYTES];
 };
@@ -44,11 +50,25 @@ enum app_action {
 	APP_PRINT_CAPABILITIES,
 };
 
+/* Which lcores fire alarms. */
+struct app_alarm_lcores {
+	enum {
+		APP_ALARM_LCORES_AUTO, /* one on each NUMA node that can spare one, see lcore_roles.h */
+		APP_ALARM_LCORES_SHARED, /* the request lcores do it */
+		APP_ALARM_LCORES_LIST,
+	} choice;
+	unsigned n;
+	unsigned lcore[APP_ALARM_LCORES]; /* of the EAL; no two alike */
+};
+
 struct app_config {
 	enum app_action action;
 	enum vrtc_idle idle;
 	bool idle_given; /* by the operator, not by default */
 	char *leap_table;
+	struct app_alarm_lcores alarm_lcores;
+	bool alarm_store;      /* false: alarms do not outlive the process */
+	char *alarm_store_dir; /* NULL: by default, see alarm_store.h */
 	unsigned n_devices;
 	struct app_device_config *device;
 

@@ -9,16 +9,17 @@
 
 static const struct {
 	const char *name;
-	struct vrtc_clock clock;
+	uint8_t type;
+	uint8_t smear;
 } names[] = {
-	{"utc", {VIRTIO_RTC_CLOCK_UTC, VIRTIO_RTC_SMEAR_UNSPECIFIED}},
-	{"tai", {VIRTIO_RTC_CLOCK_TAI, VIRTIO_RTC_SMEAR_UNSPECIFIED}},
-	{"monotonic", {VIRTIO_RTC_CLOCK_MONOTONIC, VIRTIO_RTC_SMEAR_UNSPECIFIED}},
-	{"utc-smeared:noon-linear", {VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_NOON_LINEAR}},
-	{"utc-smeared:utc-sls", {VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_UTC_SLS}},
-	{"utc-maybe-smeared", {VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED, VIRTIO_RTC_SMEAR_UNSPECIFIED}},
+	{"utc", VIRTIO_RTC_CLOCK_UTC, VIRTIO_RTC_SMEAR_UNSPECIFIED},
+	{"tai", VIRTIO_RTC_CLOCK_TAI, VIRTIO_RTC_SMEAR_UNSPECIFIED},
+	{"monotonic", VIRTIO_RTC_CLOCK_MONOTONIC, VIRTIO_RTC_SMEAR_UNSPECIFIED},
+	{"utc-smeared:noon-linear", VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_NOON_LINEAR},
+	{"utc-smeared:utc-sls", VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_UTC_SLS},
+	{"utc-maybe-smeared", VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED, VIRTIO_RTC_SMEAR_UNSPECIFIED},
 	/* Short forms last: a clock is called by the first name that fits. */
-	{"utc-smeared", {VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_NOON_LINEAR}},
+	{"utc-smeared", VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_NOON_LINEAR},
 };
 
 #define N_NAMES (sizeof(names) / sizeof(names[0]))
@@ -70,9 +71,17 @@ bool vrtc_clock_read(const struct vrtc_clock *clock, const struct vrtc_leap_tabl
 
 int vrtc_clock_parse(const char *name, struct vrtc_clock *clock)
 {
+	static const char alarm[] = "+alarm";
+	const char *plus = strchrnul(name, '+');
+	size_t bytes = (size_t)(plus - name);
+
+	if (*plus && strcmp(plus, alarm) != 0)
+		return -EINVAL;
 	for (size_t i = 0; i < N_NAMES; i++) {
-		if (strcmp(name, names[i].name) == 0) {
-			*clock = names[i].clock;
+		if (strlen(names[i].name) == bytes && memcmp(name, names[i].name, bytes) == 0) {
+			clock->type = names[i].type;
+			clock->smear = names[i].smear;
+			clock->alarm = *plus != '\0';
 			return 0;
 		}
 	}
@@ -82,7 +91,7 @@ int vrtc_clock_parse(const char *name, struct vrtc_clock *clock)
 const char *vrtc_clock_name(const struct vrtc_clock *clock)
 {
 	for (size_t i = 0; i < N_NAMES; i++) {
-		if (clock->type == names[i].clock.type && clock->smear == names[i].clock.smear)
+		if (clock->type == names[i].type && clock->smear == names[i].smear)
 			return names[i].name;
 	}
 	return "unknown";
@@ -90,5 +99,6 @@ const char *vrtc_clock_name(const struct vrtc_clock *clock)
 
 const char *vrtc_clock_accepted(void)
 {
-	return "utc, tai, monotonic, utc-smeared[:noon-linear|:utc-sls], utc-maybe-smeared";
+	return "utc, tai, monotonic, utc-smeared[:noon-linear|:utc-sls], utc-maybe-smeared, each "
+	       "with or without +alarm";
 }

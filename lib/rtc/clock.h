@@ -19,6 +19,7 @@
 struct vrtc_clock {
 	uint8_t type;  /* VIRTIO_RTC_CLOCK_* */
 	uint8_t smear; /* VIRTIO_RTC_SMEAR_*; UNSPECIFIED unless the type is UTC_SMEARED */
+	bool alarm;    /* the driver can set an alarm on it (VIRTIO_RTC_FLAG_ALARM_CAP) */
 };
 
 /* The host times that clocks are computed from. */
@@ -48,11 +49,15 @@ bool vrtc_clock_read(const struct vrtc_clock *clock, const struct vrtc_leap_tabl
 /*
  * The clock of a name as the configuration has it, in lower case: "utc", "tai", "monotonic",
  * "utc-smeared:noon-linear", "utc-smeared:utc-sls", "utc-smeared" (the same as noon-linear),
- * "utc-maybe-smeared". Returns 0, or -EINVAL with *clock unchanged.
+ * "utc-maybe-smeared"; each with "+alarm" behind it for a clock with an alarm. Returns 0, or
+ * -EINVAL with *clock unchanged.
  */
 int vrtc_clock_parse(const char *name, struct vrtc_clock *clock);
 
-/* The clock's name in full, a static string which vrtc_clock_parse() accepts; "unknown" if none. */
+/*
+ * The clock's name in full, without "+alarm": a static string which vrtc_clock_parse() accepts;
+ * "unknown" if none.
+ */
 const char *vrtc_clock_name(const struct vrtc_clock *clock);
 
 /* The names that vrtc_clock_parse() accepts, for error messages; a static string. */
