@@ -137,8 +137,8 @@ static void a_mistake_in_an_option_is_one_line_and_status_1(void **state)
 		"--socket-path", f.socket, "--idle", "lazy");
 	REFUSED(&f,
 		"--clocks=utc,gps: there is no clock \"gps\"; accepted: utc, tai, monotonic, "
-		"utc-smeared[:noon-linear|:utc-sls], utc-maybe-smeared, separated by commas; or "
-		"none",
+		"utc-smeared[:noon-linear|:utc-sls], utc-maybe-smeared, each with or without "
+		"+alarm, separated by commas; or none",
 		"--socket-path", f.socket, "--clocks=utc,gps");
 	REFUSED(&f,
 		"--fd=3: rte_vhost cannot take over an open descriptor; accepted: --socket-path "

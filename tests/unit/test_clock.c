@@ -28,15 +28,16 @@ static const char table_text[] = "#@ 2366755200\n"
 
 static struct vrtc_leap_table table;
 
-static const struct vrtc_clock utc = {VIRTIO_RTC_CLOCK_UTC, VIRTIO_RTC_SMEAR_UNSPECIFIED};
-static const struct vrtc_clock tai = {VIRTIO_RTC_CLOCK_TAI, VIRTIO_RTC_SMEAR_UNSPECIFIED};
+static const struct vrtc_clock utc = {VIRTIO_RTC_CLOCK_UTC, VIRTIO_RTC_SMEAR_UNSPECIFIED, false};
+static const struct vrtc_clock tai = {VIRTIO_RTC_CLOCK_TAI, VIRTIO_RTC_SMEAR_UNSPECIFIED, false};
 static const struct vrtc_clock monotonic = {
-	VIRTIO_RTC_CLOCK_MONOTONIC, VIRTIO_RTC_SMEAR_UNSPECIFIED};
+	VIRTIO_RTC_CLOCK_MONOTONIC, VIRTIO_RTC_SMEAR_UNSPECIFIED, false};
 static const struct vrtc_clock noon_linear = {
-	VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_NOON_LINEAR};
-static const struct vrtc_clock utc_sls = {VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_UTC_SLS};
+	VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_NOON_LINEAR, false};
+static const struct vrtc_clock utc_sls = {
+	VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_UTC_SLS, false};
 static const struct vrtc_clock maybe_smeared = {
-	VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED, VIRTIO_RTC_SMEAR_UNSPECIFIED};
+	VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED, VIRTIO_RTC_SMEAR_UNSPECIFIED, false};
 
 static int load_table(void **state)
 {
@@ -144,12 +145,12 @@ static void utc_that_is_not_known_is_no_reading_and_leaves_output(void **state)
 static void clock_of_unknown_type_or_variant_has_no_time_base_reading_or_name(void **state)
 {
 	static const struct vrtc_clock unknown[] = {
-		{VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED + 1, VIRTIO_RTC_SMEAR_UNSPECIFIED},
-		{0xf0, VIRTIO_RTC_SMEAR_UNSPECIFIED},
-		{0xff, VIRTIO_RTC_SMEAR_UTC_SLS},
-		{VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_UNSPECIFIED},
-		{VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_UTC_SLS + 1},
-		{VIRTIO_RTC_CLOCK_UTC_SMEARED, 0xf0},
+		{VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED + 1, VIRTIO_RTC_SMEAR_UNSPECIFIED, false},
+		{0xf0, VIRTIO_RTC_SMEAR_UNSPECIFIED, false},
+		{0xff, VIRTIO_RTC_SMEAR_UTC_SLS, false},
+		{VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_UNSPECIFIED, false},
+		{VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_UTC_SLS + 1, false},
+		{VIRTIO_RTC_CLOCK_UTC_SMEARED, 0xf0, false},
 	};
 
 	(void)state;
@@ -176,18 +177,47 @@ static void name_gives_the_clock_and_the_clock_its_name(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		struct vrtc_clock clock = {0xee, 0xee};
+		struct vrtc_clock clock = {0xee, 0xee, false};
+
+		clock.alarm = true;
+		assert_int_equal(vrtc_clock_parse(known[i].name, &clock), 0);
+		assert_int_equal(clock.type, known[i].clock->type);
+		assert_int_equal(clock.smear, known[i].clock->smear);
+		assert_false(clock.alarm);
+		assert_string_equal(vrtc_clock_name(&clock), known[i].name);
+	}
+}
+
+static void plus_alarm_gives_the_clock_an_alarm_and_nothing_else(void **state)
+{
+	static const struct {
+		const char *name;
+		const struct vrtc_clock *clock;
+	} known[] = {
+		{"utc+alarm", &utc},
+		{"tai+alarm", &tai},
+		{"monotonic+alarm", &monotonic},
+		{"utc-smeared+alarm", &noon_linear},
+		{"utc-smeared:noon-linear+alarm", &noon_linear},
+		{"utc-smeared:utc-sls+alarm", &utc_sls},
+		{"utc-maybe-smeared+alarm", &maybe_smeared},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		struct vrtc_clock clock = {0xee, 0xee, false};
 
 		assert_int_equal(vrtc_clock_parse(known[i].name, &clock), 0);
 		assert_int_equal(clock.type, known[i].clock->type);
 		assert_int_equal(clock.smear, known[i].clock->smear);
-		assert_string_equal(vrtc_clock_name(&clock), known[i].name);
+		assert_true(clock.alarm);
+		assert_string_equal(vrtc_clock_name(&clock), vrtc_clock_name(known[i].clock));
 	}
 }
 
 static void utc_smeared_alone_is_noon_linear_and_is_named_in_full(void **state)
 {
-	struct vrtc_clock clock = {0xee, 0xee};
+	struct vrtc_clock clock = {0xee, 0xee, false};
 
 	(void)state;
 	assert_int_equal(vrtc_clock_parse("utc-smeared", &clock), 0);
@@ -200,15 +230,19 @@ static void other_name_is_einval_and_leaves_the_clock(void **state)
 {
 	static const char *const names[] = {"", " ", "UTC", "utc ", " utc", "ut", "utcx", "tai,utc",
 		"unknown", "utc-smeared:", "utc-smeared:sls", "utc-smeared:noon-linear ",
-		"utc:utc-sls", "utc-maybe-smeared:utc-sls", "0"};
+		"utc:utc-sls", "utc-maybe-smeared:utc-sls", "0", "+alarm", "utc+", "utc +alarm",
+		"utc+ alarm", "utc+alarm ", "utc+alarms", "utc+Alarm", "utc+alarm+alarm",
+		"utcx+alarm", "utc-smeared+alarm:utc-sls", "utc-smeared:+alarm", "none+alarm",
+		"alarm"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct vrtc_clock clock = {0xee, 0xee};
+		struct vrtc_clock clock = {0xee, 0xee, false};
 
 		assert_int_equal(vrtc_clock_parse(names[i], &clock), -EINVAL);
 		assert_int_equal(clock.type, 0xee);
 		assert_int_equal(clock.smear, 0xee);
+		assert_false(clock.alarm);
 	}
 }
 
@@ -216,7 +250,8 @@ static void accepted_names_are_listed(void **state)
 {
 	(void)state;
 	assert_string_equal(vrtc_clock_accepted(),
-		"utc, tai, monotonic, utc-smeared[:noon-linear|:utc-sls], utc-maybe-smeared");
+		"utc, tai, monotonic, utc-smeared[:noon-linear|:utc-sls], utc-maybe-smeared, each "
+		"with or without +alarm");
 }
 
 int main(void)
@@ -231,6 +266,7 @@ int main(void)
 		cmocka_unit_test(utc_that_is_not_known_is_no_reading_and_leaves_output),
 		cmocka_unit_test(clock_of_unknown_type_or_variant_has_no_time_base_reading_or_name),
 		cmocka_unit_test(name_gives_the_clock_and_the_clock_its_name),
+		cmocka_unit_test(plus_alarm_gives_the_clock_an_alarm_and_nothing_else),
 		cmocka_unit_test(utc_smeared_alone_is_noon_linear_and_is_named_in_full),
 		cmocka_unit_test(other_name_is_einval_and_leaves_the_clock),
 		cmocka_unit_test(accepted_names_are_listed),

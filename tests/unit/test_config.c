@@ -24,7 +24,7 @@
 #define SYNTAX      "accepted: [section], key = value, or # and a comment"
 #define NO_CLOCK_TAIL                                                                              \
 	"; accepted: utc, tai, monotonic, utc-smeared[:noon-linear|:utc-sls], utc-maybe-smeared, " \
-	"separated by commas; or none"
+	"each with or without +alarm, separated by commas; or none"
 #define NOT_A_NAME                                                                                 \
 	"not the name of a device; accepted: letters, digits, '.', '_' and '-', beginning with a " \
 	"letter or a digit"
@@ -132,10 +132,10 @@ static void accept_file(struct app_config *config, const char *text)
 static void check_default_clocks(const struct app_device_config *d)
 {
 	static const struct vrtc_clock wanted[] = {
-		{VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_NOON_LINEAR},
-		{VIRTIO_RTC_CLOCK_UTC, VIRTIO_RTC_SMEAR_UNSPECIFIED},
-		{VIRTIO_RTC_CLOCK_TAI, VIRTIO_RTC_SMEAR_UNSPECIFIED},
-		{VIRTIO_RTC_CLOCK_MONOTONIC, VIRTIO_RTC_SMEAR_UNSPECIFIED},
+		{VIRTIO_RTC_CLOCK_UTC_SMEARED, VIRTIO_RTC_SMEAR_NOON_LINEAR, true},
+		{VIRTIO_RTC_CLOCK_UTC, VIRTIO_RTC_SMEAR_UNSPECIFIED, true},
+		{VIRTIO_RTC_CLOCK_TAI, VIRTIO_RTC_SMEAR_UNSPECIFIED, false},
+		{VIRTIO_RTC_CLOCK_MONOTONIC, VIRTIO_RTC_SMEAR_UNSPECIFIED, false},
 	};
 
 	assert_int_equal(d->n_clocks, 4);
