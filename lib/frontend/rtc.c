@@ -13,8 +13,8 @@
 /* Guest memory of a slot: the request, and the response behind it. */
 #define SLOT_BYTES (2ul * VFE_RTC_BYTES_MAX)
 
-/* Guest memory of an alarmq buffer. */
-#define ALARM_BYTES_MAX 64
+/* Guest memory of an alarmq buffer's indirect table. */
+#define TABLE_BYTES (sizeof(struct vfe_desc) * VFE_RTC_ALARM_PARTS_MAX)
 
 struct slot {
 	bool in_use; /* from submit() to collect() */
@@ -29,11 +29,12 @@ struct vfe_rtc {
 	uint8_t *slots_host;
 	struct slot slots[VFE_RTC_SLOTS];
 
-	uint64_t alarm_gpa; /* VFE_GPA_NONE before the first fill */
+	uint64_t alarm_gpa;  /* VFE_GPA_NONE before the first buffer */
+	uint64_t tables_gpa; /* VFE_GPA_NONE before the first indirect buffer */
 	uint8_t *alarm_host;
-	uint32_t alarm_bytes;
 	unsigned int n_alarm_free;
 	uint16_t alarm_free[VFE_RING_SIZE_MAX];
+	uint8_t alarm_bytes[VFE_RING_SIZE_MAX]; /* of each buffer that is in the ring */
 };
 
 static void forget_all(struct vfe_session *s, struct vfe_rtc *rtc)
@@ -69,6 +70,7 @@ static struct vfe_rtc *driver_of(struct vfe_session *s, int *err)
 		}
 		rtc->slots_host = vfe_mem_host(&s->mem, rtc->slots_gpa, SLOT_BYTES * VFE_RTC_SLOTS);
 		rtc->alarm_gpa = VFE_GPA_NONE;
+		rtc->tables_gpa = VFE_GPA_NONE;
 		s->rtc = rtc;
 		forget_all(s, rtc);
 	} else if (rtc->resets != s->resets) {
@@ -314,17 +316,58 @@ int vfe_rtc_set_alarm_enabled(struct vfe_session *s, uint16_t clock_id, bool ena
 	return typed(s, "SET_ALARM_ENABLED", &req, sizeof(req), &resp, sizeof(resp));
 }
 
-/* Adds the alarmq buffer of an index, unpublished. */
-static int add_alarm_buffer(struct vfe_session *s, struct vfe_rtc *rtc, uint16_t index)
+/* The driver with guest memory for the alarmq's buffers; NULL: *err says why. */
+static struct vfe_rtc *alarm_driver_of(struct vfe_session *s, int *err)
 {
-	struct vfe_seg seg = {
-		.gpa = rtc->alarm_gpa + (uint64_t)index * ALARM_BYTES_MAX,
-		.bytes = rtc->alarm_bytes,
-		.writable = true,
-	};
+	struct vfe_ring *ring = &s->queues[VIRTIO_RTC_ALARMQ].ring;
+	uint64_t all_bytes = (uint64_t)ring->size * VFE_RTC_ALARM_BYTES_MAX;
+	struct vfe_rtc *rtc;
 
-	memset(rtc->alarm_host + (size_t)index * ALARM_BYTES_MAX, UNTOUCHED, ALARM_BYTES_MAX);
-	return vfe_ring_add(&s->queues[VIRTIO_RTC_ALARMQ].ring, &seg, 1, index, NULL);
+	if (!ring->desc) {
+		*err = vfe_session_fail(s, -EINVAL, "the alarmq is not in the configuration");
+		return NULL;
+	}
+	rtc = driver_of(s, err);
+	if (!rtc || rtc->alarm_gpa != VFE_GPA_NONE)
+		return rtc;
+	rtc->alarm_gpa = vfe_mem_alloc(&s->mem, all_bytes, 4096);
+	if (rtc->alarm_gpa == VFE_GPA_NONE) {
+		*err = vfe_session_fail(s, -ENOSPC, "no guest memory left for the alarmq");
+		return NULL;
+	}
+	rtc->alarm_host = vfe_mem_host(&s->mem, rtc->alarm_gpa, all_bytes);
+	return rtc;
+}
+
+/* Adds a buffer with these parts, unpublished. -ENOSPC: nothing was added. */
+static int add_alarm_buffer(struct vfe_session *s, struct vfe_rtc *rtc,
+	const struct vfe_rtc_part *part, unsigned int n_parts, bool indirect)
+{
+	struct vfe_ring *ring = &s->queues[VIRTIO_RTC_ALARMQ].ring;
+	struct vfe_seg segs[VFE_RTC_ALARM_PARTS_MAX];
+	uint32_t bytes = 0;
+	uint16_t index;
+	uint64_t gpa;
+	int err;
+
+	if (rtc->n_alarm_free == 0)
+		return -ENOSPC;
+	index = rtc->alarm_free[rtc->n_alarm_free - 1];
+	gpa = rtc->alarm_gpa + (uint64_t)index * VFE_RTC_ALARM_BYTES_MAX;
+	for (unsigned int i = 0; i < n_parts; i++) {
+		segs[i] = (struct vfe_seg){gpa + bytes, part[i].bytes, part[i].writable};
+		bytes += part[i].bytes;
+	}
+	memset(rtc->alarm_host + (size_t)index * VFE_RTC_ALARM_BYTES_MAX, UNTOUCHED,
+		VFE_RTC_ALARM_BYTES_MAX);
+	err = indirect ? vfe_ring_add_indirect(ring, segs, n_parts,
+				 rtc->tables_gpa + index * TABLE_BYTES, index, NULL)
+		       : vfe_ring_add(ring, segs, n_parts, index, NULL);
+	if (err)
+		return err;
+	rtc->alarm_bytes[index] = (uint8_t)bytes;
+	rtc->n_alarm_free--;
+	return 0;
 }
 
 static void publish_alarmq(struct vfe_session *s)
@@ -342,41 +385,60 @@ static void publish_alarmq(struct vfe_session *s)
 
 int vfe_rtc_alarmq_fill(struct vfe_session *s, unsigned int n_buffers, uint32_t bytes)
 {
+	const struct vfe_rtc_part whole = {.bytes = bytes, .writable = true};
 	struct vfe_ring *ring = &s->queues[VIRTIO_RTC_ALARMQ].ring;
 	struct vfe_rtc *rtc;
 	int err;
 
-	if (!ring->desc)
-		return vfe_session_fail(s, -EINVAL, "the alarmq is not in the configuration");
-	if (bytes == 0 || bytes > ALARM_BYTES_MAX)
+	if (bytes == 0 || bytes > VFE_RTC_ALARM_BYTES_MAX)
 		return vfe_session_fail(s, -EINVAL, "alarmq buffers of %u bytes", bytes);
-	rtc = driver_of(s, &err);
+	rtc = alarm_driver_of(s, &err);
 	if (!rtc)
 		return err;
-	if (rtc->alarm_gpa == VFE_GPA_NONE) {
-		uint64_t all_bytes = (uint64_t)ring->size * ALARM_BYTES_MAX;
-
-		rtc->alarm_gpa = vfe_mem_alloc(&s->mem, all_bytes, 4096);
-		if (rtc->alarm_gpa == VFE_GPA_NONE)
-			return vfe_session_fail(s, -ENOSPC, "no guest memory left for the alarmq");
-		rtc->alarm_host = vfe_mem_host(&s->mem, rtc->alarm_gpa, all_bytes);
-	}
 	if (n_buffers > rtc->n_alarm_free || n_buffers > ring->n_free)
 		return vfe_session_fail(s, -ENOSPC, "the alarmq has room for %u buffers, not %u",
 			ring->n_free, n_buffers);
-	rtc->alarm_bytes = bytes;
 	for (unsigned int i = 0; i < n_buffers; i++)
-		add_alarm_buffer(s, rtc, rtc->alarm_free[--rtc->n_alarm_free]);
+		add_alarm_buffer(s, rtc, &whole, 1, false);
 	publish_alarmq(s);
 	return 0;
 }
 
-int vfe_rtc_alarm_wait(
-	struct vfe_session *s, uint16_t *clock_id, bool recycle, unsigned int timeout_ms)
+int vfe_rtc_alarmq_add(
+	struct vfe_session *s, const struct vfe_rtc_part *part, unsigned int n_parts, bool indirect)
 {
-	struct virtio_rtc_notif_alarm notif;
+	uint64_t bytes = 0;
+	struct vfe_rtc *rtc;
+	int err;
+
+	for (unsigned int i = 0; i < n_parts && i < VFE_RTC_ALARM_PARTS_MAX; i++)
+		bytes += part[i].bytes;
+	if (n_parts == 0 || n_parts > VFE_RTC_ALARM_PARTS_MAX || bytes > VFE_RTC_ALARM_BYTES_MAX)
+		return vfe_session_fail(s, -EINVAL, "an alarmq buffer of %u parts and %llu bytes",
+			n_parts, (unsigned long long)bytes);
+	rtc = alarm_driver_of(s, &err);
+	if (!rtc)
+		return err;
+	if (indirect && rtc->tables_gpa == VFE_GPA_NONE) {
+		rtc->tables_gpa = vfe_mem_alloc(
+			&s->mem, s->queues[VIRTIO_RTC_ALARMQ].ring.size * TABLE_BYTES, 4096);
+		if (rtc->tables_gpa == VFE_GPA_NONE)
+			return vfe_session_fail(
+				s, -ENOSPC, "no guest memory left for indirect tables");
+	}
+	err = add_alarm_buffer(s, rtc, part, n_parts, indirect);
+	if (err)
+		return vfe_session_fail(
+			s, err, "the alarmq has no room for a buffer of %u parts", n_parts);
+	publish_alarmq(s);
+	return 0;
+}
+
+int vfe_rtc_alarm_take(
+	struct vfe_session *s, struct vfe_rtc_alarm_used *used, unsigned int timeout_ms)
+{
 	struct vfe_done done;
-	uint32_t buffer_bytes;
+	uint16_t index;
 	int err;
 	struct vfe_rtc *rtc = driver_of(s, &err);
 
@@ -387,21 +449,41 @@ int vfe_rtc_alarm_wait(
 	err = vfe_session_wait_used(s, VIRTIO_RTC_ALARMQ, &done, timeout_ms);
 	if (err)
 		return err;
-	memcpy(&notif, rtc->alarm_host + done.cookie * ALARM_BYTES_MAX, sizeof(notif));
-	buffer_bytes = rtc->alarm_bytes;
-	if (recycle) {
-		add_alarm_buffer(s, rtc, (uint16_t)done.cookie);
-		publish_alarmq(s);
-	} else {
-		rtc->alarm_free[rtc->n_alarm_free++] = (uint16_t)done.cookie;
-	}
-	if (done.used_bytes != sizeof(notif) || buffer_bytes < sizeof(notif))
+	index = (uint16_t)done.cookie;
+	used->bytes = rtc->alarm_bytes[index];
+	used->used_bytes = done.used_bytes;
+	memcpy(used->content, rtc->alarm_host + (size_t)index * VFE_RTC_ALARM_BYTES_MAX,
+		sizeof(used->content));
+	rtc->alarm_free[rtc->n_alarm_free++] = index;
+	return 0;
+}
+
+int vfe_rtc_alarm_wait(
+	struct vfe_session *s, uint16_t *clock_id, bool recycle, unsigned int timeout_ms)
+{
+	static const uint8_t zero[6];
+	struct virtio_rtc_notif_alarm notif;
+	struct vfe_rtc_alarm_used used;
+	int err = vfe_rtc_alarm_take(s, &used, timeout_ms);
+
+	if (err)
+		return err;
+	memcpy(&notif, used.content, sizeof(notif));
+	if (recycle && used.bytes > 0)
+		err = vfe_rtc_alarmq_fill(s, 1, used.bytes);
+	if (err)
+		return err;
+	if (used.used_bytes != sizeof(notif) || used.bytes < sizeof(notif))
 		return vfe_session_fail(s, -EPROTO,
 			"the alarmq: a buffer of %u bytes came back with %u; a notification has %zu",
-			buffer_bytes, done.used_bytes, sizeof(notif));
+			used.bytes, used.used_bytes, sizeof(notif));
 	if (vrtc_le16_get(notif.head.msg_type) != VIRTIO_RTC_NOTIF_ALARM)
 		return vfe_session_fail(s, -EPROTO, "the alarmq: a notification of type 0x%04x",
 			vrtc_le16_get(notif.head.msg_type));
+	if (memcmp(notif.head.reserved, zero, sizeof(zero)) != 0 ||
+		memcmp(notif.reserved, zero, sizeof(zero)) != 0)
+		return vfe_session_fail(
+			s, -EPROTO, "the alarmq: a reserved field of a notification is not zero");
 	*clock_id = vrtc_le16_get(notif.clock_id);
 	return 0;
 }

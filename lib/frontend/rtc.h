@@ -91,22 +91,60 @@ int vfe_rtc_set_alarm(struct vfe_session *s, uint16_t clock_id, uint64_t alarm_n
 /** VIRTIO_RTC_REQ_SET_ALARM_ENABLED. */
 int vfe_rtc_set_alarm_enabled(struct vfe_session *s, uint16_t clock_id, bool enabled);
 
+/* Bytes of an alarmq buffer, all of its parts together, and how many parts it may have. */
+#define VFE_RTC_ALARM_BYTES_MAX 64
+#define VFE_RTC_ALARM_PARTS_MAX 8
+
+/* One descriptor of an alarmq buffer. */
+struct vfe_rtc_part {
+	uint32_t bytes; /* 0 is allowed here */
+	bool writable;  /* by the device */
+};
+
+/* An alarmq buffer that came back. */
+struct vfe_rtc_alarm_used {
+	uint32_t bytes;      /* of the buffer */
+	uint32_t used_bytes; /* used length as the device wrote it */
+	/* The buffer, its parts one after the other; what the device did not write is 0xA5. */
+	uint8_t content[VFE_RTC_ALARM_BYTES_MAX];
+};
+
 /**
  * Puts buffers into the alarmq (queue 1) and kicks.
  *
  * @param n_buffers  each a descriptor of the ring
- * @param bytes      of each, 1 to 64; the driver's is 16
+ * @param bytes      of each, 1 to VFE_RTC_ALARM_BYTES_MAX; the driver's is 16
  * @return 0; -ENOSPC the ring has not as many free descriptors: none was added
  */
 int vfe_rtc_alarmq_fill(struct vfe_session *s, unsigned int n_buffers, uint32_t bytes);
 
 /**
+ * Puts one buffer of any shape into the alarmq and kicks.
+ *
+ * @param part      n_parts of them, 1 to VFE_RTC_ALARM_PARTS_MAX
+ * @param indirect  in a table of its own, one descriptor of the ring
+ * @return 0; -ENOSPC the ring has not as many free descriptors
+ */
+int vfe_rtc_alarmq_add(struct vfe_session *s, const struct vfe_rtc_part *part, unsigned int n_parts,
+	bool indirect);
+
+/**
+ * Waits for the next alarmq buffer that comes back, whatever is in it.
+ *
+ * @param used        written only with 0
+ * @param timeout_ms  0: look once
+ * @return 0; -ETIMEDOUT none came; -EINVAL nothing was ever put into the alarmq
+ */
+int vfe_rtc_alarm_take(
+	struct vfe_session *s, struct vfe_rtc_alarm_used *used, unsigned int timeout_ms);
+
+/**
  * Waits for an alarm notification.
  *
  * @param clock_id    of the alarm
- * @param recycle     give the buffer back to the alarmq
- * @return 0; -ETIMEDOUT no alarm; -EPROTO a notification of wrong length or type; -EINVAL fill()
- *         was never called
+ * @param recycle     put a buffer of the same size, writable, into the alarmq again
+ * @return 0; -ETIMEDOUT no alarm; -EPROTO a notification of wrong length or type, or one with a
+ *         reserved field that is not zero; -EINVAL nothing was ever put into the alarmq
  */
 int vfe_rtc_alarm_wait(
 	struct vfe_session *s, uint16_t *clock_id, bool recycle, unsigned int timeout_ms);

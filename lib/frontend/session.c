@@ -331,7 +331,7 @@ int vfe_session_reset(struct vfe_session *s)
 	s->resets++;
 	for (unsigned int q = 0; q < VFE_QUEUES_MAX; q++) {
 		s->queues[q].base = 0;
-		if (vfe_session_has_queue(s, q))
+		if (s->queues[q].ring.desc)
 			vfe_ring_reset(&s->queues[q].ring, s->features);
 	}
 	err = vfe_session_set_u64(s, VFE_MSG_SET_FEATURES, s->features);
@@ -340,6 +340,21 @@ int vfe_session_reset(struct vfe_session *s)
 	if (!err)
 		err = vfe_session_resume(s);
 	return err;
+}
+
+int vfe_session_reset_as(struct vfe_session *s, uint64_t features, unsigned int queues)
+{
+	int err;
+
+	for (unsigned int q = 0; queues >> q != 0; q++)
+		if (queues >> q & 1 && (q >= VFE_QUEUES_MAX || !s->queues[q].ring.desc))
+			return vfe_session_fail(s, -EINVAL, "queue %u has no ring", q);
+	err = vfe_session_stop(s);
+	if (err)
+		return err;
+	s->features = features & s->features_offered;
+	s->cfg.queues = queues;
+	return vfe_session_reset(s);
 }
 
 int vfe_session_reconnect(struct vfe_session *s)

@@ -152,6 +152,16 @@ int vfe_session_resume(struct vfe_session *s);
  */
 int vfe_session_reset(struct vfe_session *s);
 
+/**
+ * The guest resets the device, and the next driver negotiates something else: a boot loader that
+ * knows no alarms, and the OS behind it.
+ *
+ * @param features  negotiated, as far as they are offered; they hold for later resets, too
+ * @param queues    bit q: queue q is set up; only of those that the session began with
+ * @return as vfe_session_reset(); -EINVAL another queue
+ */
+int vfe_session_reset_as(struct vfe_session *s, uint64_t features, unsigned int queues);
+
 /** Closes the connection without a word. Memory, rings and what is in flight stay. */
 void vfe_session_disconnect(struct vfe_session *s);
 
@@ -190,6 +200,9 @@ int vfe_session_set_fd(struct vfe_session *s, uint32_t request, uint32_t index, 
 
 /** Writes the kick eventfd of queue q if the device wants it (always with force). */
 void vfe_session_kick(struct vfe_session *s, unsigned int q, bool force);
+
+/** @return how often the device has called for queue q since the last question; does not wait. */
+uint64_t vfe_session_calls(struct vfe_session *s, unsigned int q);
 
 /**
  * Waits for the next used buffer of queue q, in the way of cfg.wait.

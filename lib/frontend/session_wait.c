@@ -26,6 +26,15 @@ void vfe_session_kick(struct vfe_session *s, unsigned int q, bool force)
 		eventfd_write(queue->kick_fd, 1);
 }
 
+uint64_t vfe_session_calls(struct vfe_session *s, unsigned int q)
+{
+	eventfd_t calls = 0;
+
+	if (!vfe_session_has_queue(s, q) || eventfd_read(s->queues[q].call_fd, &calls))
+		return 0;
+	return calls;
+}
+
 /* The end of a wait that got nothing. */
 static int nothing_came(struct vfe_session *s, unsigned int q, int64_t start_ns)
 {

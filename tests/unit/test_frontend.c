@@ -584,6 +584,152 @@ static void calls_are_suppressed_and_armed_both_ways(void **state)
 	end_bench(&b);
 }
 
+/* ---- the alarmq, the device made by hand ---- */
+
+/* A session that is never connected, its alarmq alone. */
+static void make_alarmq(struct vfe_session *s, uint16_t size)
+{
+	struct vfe_config cfg;
+
+	vfe_config_default(&cfg, "/nowhere");
+	cfg.queues = 1u << VIRTIO_RTC_ALARMQ;
+	cfg.ring_size = size;
+	assert_int_equal(vfe_session_init(s, &cfg), 0);
+}
+
+/* The device uses the next available buffer with so many bytes, and writes them if it may. */
+static void use_next(struct vfe_session *s, const void *bytes, uint32_t n_bytes)
+{
+	struct vfe_ring *r = &s->queues[VIRTIO_RTC_ALARMQ].ring;
+	uint16_t head = r->avail->ring[r->used->idx & (r->size - 1)];
+
+	if (!(r->desc[head].flags & VFE_DESC_F_INDIRECT) && r->desc[head].bytes >= n_bytes)
+		memcpy(vfe_mem_host(&s->mem, r->desc[head].gpa, n_bytes), bytes, n_bytes);
+	use(r, head, n_bytes);
+}
+
+static void alarmq_buffers_have_the_shape_that_was_asked_for(void **state)
+{
+	static const struct vfe_rtc_part parts[] = {{4, false}, {0, true}, {20, true}};
+	struct vfe_rtc_alarm_used used;
+	const struct vfe_desc *d;
+	struct vfe_session s;
+	struct vfe_ring *r;
+
+	(void)state;
+	make_alarmq(&s, 4);
+	r = &s.queues[VIRTIO_RTC_ALARMQ].ring;
+	assert_int_equal(vfe_rtc_alarmq_add(&s, parts, 3, false), 0);
+	assert_int_equal(vfe_rtc_alarmq_add(&s, parts, 3, true), 0);
+	assert_int_equal(r->avail->idx, 2);
+
+	d = &r->desc[r->avail->ring[0]];
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(d->bytes, parts[i].bytes);
+		assert_int_equal(d->flags,
+			(parts[i].writable ? VFE_DESC_F_WRITE : 0) | (i < 2 ? VFE_DESC_F_NEXT : 0));
+		d = &r->desc[d->next];
+	}
+	d = &r->desc[r->avail->ring[1]];
+	assert_int_equal(d->flags, VFE_DESC_F_INDIRECT);
+	assert_int_equal(d->bytes, 3 * sizeof(*d));
+	d = vfe_mem_host(&s.mem, d->gpa, 3 * sizeof(*d));
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(d[i].bytes, parts[i].bytes);
+	assert_int_equal(d[1].gpa, d[0].gpa + 4);
+	assert_int_equal(d[2].gpa, d[0].gpa + 4);
+
+	assert_int_equal(vfe_rtc_alarm_take(&s, &used, 0), -ETIMEDOUT);
+	memset(vfe_mem_host(&s.mem, d[2].gpa, 20), 0x11, 20);
+	use(r, r->avail->ring[1], 20);
+	assert_int_equal(vfe_rtc_alarm_take(&s, &used, 0), 0);
+	assert_int_equal(used.bytes, 24);
+	assert_int_equal(used.used_bytes, 20);
+	for (unsigned int i = 0; i < sizeof(used.content); i++)
+		assert_int_equal(used.content[i], i >= 4 && i < 24 ? 0x11 : 0xa5);
+	vfe_session_fini(&s);
+}
+
+static void an_alarmq_that_is_full_takes_nothing_and_the_next_after_a_use(void **state)
+{
+	static const struct vfe_rtc_part parts[9] = {{8, true}, {8, true}, {49, true}};
+	struct vfe_rtc_alarm_used used;
+	struct vfe_session s;
+
+	(void)state;
+	make_alarmq(&s, 2);
+	assert_int_equal(vfe_rtc_alarm_take(&s, &used, 0), -EINVAL);
+	assert_int_equal(vfe_rtc_alarmq_add(&s, parts, 0, false), -EINVAL);
+	assert_int_equal(vfe_rtc_alarmq_add(&s, parts, 3, false), -EINVAL);
+	assert_int_equal(vfe_rtc_alarmq_add(&s, parts, 9, false), -EINVAL);
+	assert_int_equal(vfe_rtc_alarmq_fill(&s, 1, 0), -EINVAL);
+	assert_int_equal(vfe_rtc_alarmq_fill(&s, 1, 65), -EINVAL);
+	assert_int_equal(vfe_rtc_alarmq_fill(&s, 3, 16), -ENOSPC);
+	for (unsigned int i = 0; i < 10; i++) {
+		assert_int_equal(vfe_rtc_alarmq_add(&s, parts, 2, false), 0);
+		assert_int_equal(vfe_rtc_alarmq_add(&s, parts, 1, false), -ENOSPC);
+		assert_int_equal(vfe_rtc_alarmq_add(&s, parts, 1, true), -ENOSPC);
+		use_next(&s, NULL, 0);
+		assert_int_equal(vfe_rtc_alarm_take(&s, &used, 0), 0);
+		assert_int_equal(used.used_bytes, 0);
+	}
+	vfe_session_fini(&s);
+}
+
+static void a_notification_is_judged_to_the_byte(void **state)
+{
+	const struct virtio_rtc_notif_alarm good = {
+		.head.msg_type = vrtc_le16_put(VIRTIO_RTC_NOTIF_ALARM),
+		.clock_id = vrtc_le16_put(0x102),
+	};
+	struct virtio_rtc_notif_alarm bad;
+	uint16_t clock_id = 0;
+	struct vfe_session s;
+
+	(void)state;
+	make_alarmq(&s, 4);
+	assert_int_equal(vfe_rtc_alarmq_fill(&s, 1, sizeof(good)), 0);
+	use_next(&s, &good, sizeof(good));
+	assert_int_equal(vfe_rtc_alarm_wait(&s, &clock_id, true, 0), 0);
+	assert_int_equal(clock_id, 0x102);
+	assert_int_equal(vfe_rtc_alarm_wait(&s, &clock_id, true, 0), -ETIMEDOUT);
+
+	/* The recycled buffer, from now on again and again; reserved bytes and the type each wrong. */
+	for (size_t i = 0; i < sizeof(bad); i++) {
+		bad = good;
+		((uint8_t *)&bad)[i] ^= 0x80;
+		use_next(&s, &bad, sizeof(bad));
+		clock_id = 0;
+		if (i == 8 || i == 9) {
+			assert_int_equal(vfe_rtc_alarm_wait(&s, &clock_id, true, 0), 0);
+			assert_int_equal(clock_id, i == 8 ? 0x182 : 0x8102);
+		} else {
+			assert_int_equal(vfe_rtc_alarm_wait(&s, &clock_id, true, 0), -EPROTO);
+			assert_int_equal(clock_id, 0);
+		}
+	}
+	use_next(&s, &good, sizeof(good) - 1);
+	assert_int_equal(vfe_rtc_alarm_wait(&s, &clock_id, false, 0), -EPROTO);
+	/* Not recycled: there is none left. */
+	assert_int_equal(vfe_ring_in_flight(&s.queues[VIRTIO_RTC_ALARMQ].ring), 0);
+	vfe_session_fini(&s);
+}
+
+static void calls_are_counted_until_they_are_asked_for(void **state)
+{
+	struct vfe_session s;
+
+	(void)state;
+	make_alarmq(&s, 4);
+	assert_int_equal(vfe_session_calls(&s, VIRTIO_RTC_ALARMQ), 0);
+	assert_int_equal(eventfd_write(s.queues[VIRTIO_RTC_ALARMQ].call_fd, 1), 0);
+	assert_int_equal(eventfd_write(s.queues[VIRTIO_RTC_ALARMQ].call_fd, 1), 0);
+	assert_int_equal(vfe_session_calls(&s, VIRTIO_RTC_ALARMQ), 2);
+	assert_int_equal(vfe_session_calls(&s, VIRTIO_RTC_ALARMQ), 0);
+	assert_int_equal(vfe_session_calls(&s, VIRTIO_RTC_REQUESTQ), 0);
+	vfe_session_fini(&s);
+}
+
 /* ---- sessions, against a back-end in a thread ---- */
 
 enum misdeed {
@@ -610,7 +756,9 @@ struct backend {
 	enum misdeed misdeed;
 	bool no_protocol_features;
 	unsigned int seed;
-	uint16_t base; /* SET_VRING_BASE that came last */
+	uint16_t base;     /* SET_VRING_BASE that came last */
+	uint64_t features; /* SET_FEATURES that came last */
+	unsigned int n_started[VFE_QUEUES_MAX];
 	unsigned int n_mem_tables;
 	atomic_bool end;
 	pthread_t thread;
@@ -779,7 +927,11 @@ static bool backend_message(struct backend *b)
 			close(fds[i]);
 		}
 		break;
+	case VFE_MSG_SET_FEATURES:
+		b->features = msg.payload.u64;
+		break;
 	case VFE_MSG_SET_VRING_NUM:
+		b->n_started[msg.payload.state.index % VFE_QUEUES_MAX]++;
 		b->size = (uint16_t)msg.payload.state.num;
 		break;
 	case VFE_MSG_SET_VRING_BASE:
@@ -999,6 +1151,39 @@ static void stop_resume_and_reset_keep_and_lose_what_they_should(void **state)
 	assert_int_equal(b.base, 0);
 	for (int i = 0; i < 40; i++)
 		expect_reading(&s);
+	vfe_session_fini(&s);
+	backend_stop(&b);
+}
+
+static void the_next_driver_may_want_other_features_and_queues(void **state)
+{
+	const uint64_t alarm = 1ull << VIRTIO_RTC_F_ALARM;
+	struct backend b = {0};
+	struct vfe_session s;
+	struct vfe_config cfg;
+
+	(void)state;
+	backend_start(&b, NONE);
+	cfg = config_for(&b);
+	cfg.features |= alarm;
+	cfg.queues = 3;
+	session_against(&s, &cfg);
+	assert_true(b.features & alarm);
+	assert_int_equal(b.n_started[1], 1);
+
+	assert_int_equal(vfe_session_reset_as(&s, cfg.features & ~alarm, 1), 0);
+	assert_false(b.features & alarm);
+	expect_reading(&s);
+	assert_int_equal(b.n_started[1], 1);
+	assert_int_equal(vfe_rtc_alarmq_fill(&s, 1, 16), 0);
+
+	/* Features that are not offered are not negotiated. */
+	assert_int_equal(vfe_session_reset_as(&s, cfg.features | 1ull << VFE_F_EVENT_IDX, 3), 0);
+	assert_true(s.features == cfg.features);
+	assert_true(b.features == cfg.features);
+	assert_int_equal(b.n_started[1], 2);
+	assert_int_equal(vfe_ring_in_flight(&s.queues[1].ring), 0);
+	assert_int_equal(vfe_session_reset_as(&s, cfg.features, 5), -EINVAL);
 	vfe_session_fini(&s);
 	backend_stop(&b);
 }
@@ -1249,10 +1434,15 @@ int main(void)
 		TEST(kick_is_wanted_unless_the_device_says_no),
 		TEST(kick_with_event_idx_follows_avail_event_and_ignores_flags),
 		TEST(calls_are_suppressed_and_armed_both_ways),
+		TEST(alarmq_buffers_have_the_shape_that_was_asked_for),
+		TEST(an_alarmq_that_is_full_takes_nothing_and_the_next_after_a_use),
+		TEST(a_notification_is_judged_to_the_byte),
+		TEST(calls_are_counted_until_they_are_asked_for),
 		TEST(driver_reads_in_every_wait_mode),
 		TEST(session_works_without_protocol_features),
 		TEST(back_end_in_client_mode_is_awaited),
 		TEST(stop_resume_and_reset_keep_and_lose_what_they_should),
+		TEST(the_next_driver_may_want_other_features_and_queues),
 		TEST(requests_in_flight_survive_a_back_end),
 		TEST(memory_can_be_plugged_while_running),
 		TEST(bad_negotiation_is_told_in_words),
