@@ -463,7 +463,7 @@ int vfe_rtc_alarm_wait(
 {
 	static const uint8_t zero[6];
 	struct virtio_rtc_notif_alarm notif;
-	struct vfe_rtc_alarm_used used;
+	struct vfe_rtc_alarm_used used = {0};
 	int err = vfe_rtc_alarm_take(s, &used, timeout_ms);
 
 	if (err)

@@ -694,7 +694,7 @@ static void a_notification_is_judged_to_the_byte(void **state)
 	assert_int_equal(clock_id, 0x102);
 	assert_int_equal(vfe_rtc_alarm_wait(&s, &clock_id, true, 0), -ETIMEDOUT);
 
-	/* The recycled buffer, from now on again and again; reserved bytes and the type each wrong. */
+	/* The recycled buffer, again and again, with each byte wrong in turn. */
 	for (size_t i = 0; i < sizeof(bad); i++) {
 		bad = good;
 		((uint8_t *)&bad)[i] ^= 0x80;
