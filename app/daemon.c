@@ -22,6 +22,9 @@
 #include <rte_lcore.h>
 #include <rte_log.h>
 
+#include "alarm_action.h"
+#include "alarm_lcore.h"
+#include "alarm_store.h"
 #include "backend.h"
 #include "eal_default.h"
 #include "log.h"
@@ -39,6 +42,11 @@ struct daemon {
 	struct vrtc_timesource time;
 	struct vrtc_poller *poller[RTE_MAX_LCORE];
 	unsigned n_pollers;
+	struct vrtc_poller *request_poller[RTE_MAX_LCORE]; /* those of them that serve requests */
+	unsigned n_request_pollers;
+	struct vrtc_alarm_lcore *alarm_lcore[RTE_MAX_LCORE];
+	unsigned n_alarm_lcores;
+	struct vrtc_alarm_store alarm_store;
 	struct vrtc_endpoint **endpoint;
 	unsigned n_endpoints;
 	int signal_fd;    /* SIGTERM, SIGINT */
@@ -142,10 +150,83 @@ static int start_eal(const struct app_config *config, bool *shared_cpu)
 	return 0;
 }
 
+static bool has_alarms(const struct app_device_config *device)
+{
+	for (uint16_t c = 0; c < device->n_clocks; c++)
+		if (device->clock[c].alarm)
+			return true;
+	return false;
+}
+
+/* The devices that have alarms, and how many alarms there are of each timescale. */
+static unsigned count_alarms(const struct app_config *config, uint32_t capacity[VRTC_TIMESCALES])
+{
+	unsigned devices = 0;
+
+	for (unsigned i = 0; i < config->n_devices; i++) {
+		const struct app_device_config *device = &config->device[i];
+
+		devices += has_alarms(device);
+		for (uint16_t c = 0; c < device->n_clocks; c++)
+			if (device->clock[c].alarm)
+				capacity[vrtc_clock_timescale(&device->clock[c])]++;
+	}
+	return devices;
+}
+
+/* Any device may come to any alarm lcore, so each has room for all. */
+static struct vrtc_alarm_lcore *new_alarm_lcore(struct daemon *d, unsigned lcore_id, bool shared)
+{
+	uint32_t capacity[VRTC_TIMESCALES] = {0};
+	unsigned devices = count_alarms(d->config, capacity);
+	int node = (int)rte_lcore_to_socket_id(lcore_id);
+	struct vrtc_alarm_lcore *l =
+		vrtc_alarm_lcore_new(lcore_id, node, &d->time, capacity, devices);
+	size_t n_pages;
+	size_t on_node;
+
+	if (!l)
+		return NULL;
+	d->alarm_lcore[d->n_alarm_lcores++] = l;
+	on_node = vrtc_alarm_lcore_pages(l, node, &n_pages);
+	VRTC_LOG(INFO,
+		"alarms are fired by lcore %u on node %d%s; %zu of %zu pages of its memory there",
+		lcore_id, node, shared ? ", which serves requests, too" : "", on_node, n_pages);
+	if (shared)
+		VRTC_LOG(WARNING,
+			"no lcore to spare for alarms: a request may wait while an alarm is fired, and an "
+			"alarm while requests are served; give the EAL another lcore, or --alarm-lcore");
+	return l;
+}
+
+static int start_lcore(
+	struct daemon *d, unsigned lcore_id, enum vrtc_idle idle, bool requests, bool alarms)
+{
+	struct vrtc_alarm_lcore *l = NULL;
+	struct vrtc_poller *p = NULL;
+
+	if (alarms)
+		l = new_alarm_lcore(d, lcore_id, requests);
+	if (l || !alarms)
+		p = vrtc_poller_new(lcore_id, (int)rte_lcore_to_socket_id(lcore_id), idle, l);
+	if (!p)
+		return fail("cannot create an lcore's poller", strerror(errno));
+	d->poller[d->n_pollers++] = p;
+	if (requests)
+		d->request_poller[d->n_request_pollers++] = p;
+	if (rte_eal_remote_launch(vrtc_poller_run, p, lcore_id))
+		return fail("cannot start an lcore", "it is busy");
+	return 0;
+}
+
 static int start_lcores(struct daemon *d, bool shared_cpu)
 {
+	uint32_t capacity[VRTC_TIMESCALES] = {0};
+	bool wanted = count_alarms(d->config, capacity) > 0;
 	enum vrtc_idle idle = d->config->idle;
+	unsigned workers = rte_lcore_count() - 1;
 	unsigned lcore_id;
+	unsigned i = 0;
 
 	if (shared_cpu && !d->config->idle_given) {
 		idle = VRTC_IDLE_INTERRUPT;
@@ -153,25 +234,72 @@ static int start_lcores(struct daemon *d, bool shared_cpu)
 			"there is one CPU for control and requests: idle = interrupt, since "
 			"an lcore that never sleeps would starve the other");
 	}
-	RTE_LCORE_FOREACH_WORKER (lcore_id) {
-		struct vrtc_poller *p =
-			vrtc_poller_new(lcore_id, (int)rte_lcore_to_socket_id(lcore_id), idle);
-
-		if (!p)
-			return fail("cannot create a request lcore", strerror(errno));
-		d->poller[d->n_pollers++] = p;
-		if (rte_eal_remote_launch(vrtc_poller_run, p, lcore_id))
-			return fail("cannot start a request lcore", "it is busy");
-	}
-	if (d->n_pollers == 0)
+	if (workers == 0)
 		return fail("no lcore for requests",
 			"give the EAL two or more, the first is for control; for example -l 0,1");
+	RTE_LCORE_FOREACH_WORKER (lcore_id) {
+		bool last = ++i == workers;
+
+		if (start_lcore(
+			    d, lcore_id, idle, !(wanted && last && workers > 1), wanted && last))
+			return -1;
+	}
 	return 0;
 }
 
-static struct vrtc_endpoint *open_endpoint(const struct app_device_config *device)
+/* What goes wrong here costs the retention, not the device. */
+static struct vrtc_alarm_ledger *open_ledger(
+	struct daemon *d, const struct app_device_config *device)
 {
-	const struct vrtc_endpoint_config config = {
+	char why[VRTC_ALARM_STORE_WHY_BYTES];
+	enum vrtc_alarm_store_result result;
+	struct vrtc_alarm_ledger *ledger =
+		vrtc_alarm_store_ledger(device->retain == VRTC_RETAIN_NO ? NULL : &d->alarm_store,
+			device->name, device->clock, device->n_clocks, &result, why);
+
+	if (result == VRTC_ALARM_STORE_DISCARDED)
+		VRTC_LOG(WARNING, "%s: %s; its alarms are forgotten", device->name, why);
+	else if (result == VRTC_ALARM_STORE_NONE && why[0])
+		VRTC_LOG(
+			WARNING, "%s: alarms will not outlive this process: %s", device->name, why);
+	return ledger;
+}
+
+static void open_store(struct daemon *d)
+{
+	uint32_t capacity[VRTC_TIMESCALES] = {0};
+	char why[VRTC_ALARM_STORE_WHY_BYTES];
+
+	d->alarm_store.dir_fd = -1;
+	if (!d->config->alarm_store || count_alarms(d->config, capacity) == 0)
+		return;
+	if (vrtc_alarm_store_open(&d->alarm_store, d->config->alarm_store_dir, why))
+		VRTC_LOG(WARNING, "alarms will not outlive this process: %s", why);
+	else
+		VRTC_LOG(INFO, "alarms are kept in %s", d->alarm_store.path);
+}
+
+static int make_alarms(struct daemon *d, const struct app_device_config *device,
+	struct vrtc_endpoint_alarms_config *alarms)
+{
+	*alarms = (struct vrtc_endpoint_alarms_config){.retain = device->retain};
+	if (!has_alarms(device))
+		return 0;
+	alarms->ledger = open_ledger(d, device);
+	if (!alarms->ledger)
+		return fail(device->name, strerror(errno));
+	if (device->alarm_action[0]) {
+		alarms->action = vrtc_alarm_action_new(
+			device->alarm_action, device->name, device->clock, device->n_clocks);
+		if (!alarms->action)
+			return fail(device->alarm_action, strerror(errno));
+	}
+	return 0;
+}
+
+static struct vrtc_endpoint *open_endpoint(struct daemon *d, const struct app_device_config *device)
+{
+	struct vrtc_endpoint_config config = {
 		.name = device->name,
 		.socket_path = device->socket_path,
 		.client = device->client,
@@ -183,7 +311,7 @@ static struct vrtc_endpoint *open_endpoint(const struct app_device_config *devic
 
 	if (app_socket_remove_stale(device, error, sizeof(error))) {
 		fprintf(stderr, "dpdk-rtc: %s\n", error);
-	} else {
+	} else if (make_alarms(d, device, &config.alarms) == 0) {
 		endpoint = vrtc_backend_open(&config);
 		if (!endpoint)
 			fail(device->socket_path, strerror(errno));
@@ -201,7 +329,7 @@ static int open_endpoints(struct daemon *d)
 	for (unsigned i = 0; i < d->config->n_devices; i++) {
 		const struct app_device_config *device = &d->config->device[i];
 
-		d->endpoint[i] = open_endpoint(device);
+		d->endpoint[i] = open_endpoint(d, device);
 		if (!d->endpoint[i])
 			return -1;
 		d->n_endpoints++;
@@ -233,7 +361,14 @@ static int start(struct daemon *d, const struct vrtc_leap_table *leap)
 			d->config->leap_table);
 	if (start_lcores(d, shared_cpu))
 		return -1;
-	d->attention_fd = vrtc_backend_init(d->poller, d->n_pollers, &d->time);
+	open_store(d);
+	d->attention_fd = vrtc_backend_init(&(struct vrtc_backend_config){
+		.poller = d->request_poller,
+		.n_pollers = d->n_request_pollers,
+		.alarm_lcore = d->alarm_lcore,
+		.n_alarm_lcores = d->n_alarm_lcores,
+		.time = &d->time,
+	});
 	if (d->attention_fd < 0)
 		return fail("back-end", strerror(-d->attention_fd));
 	return open_endpoints(d);
@@ -277,6 +412,7 @@ static void stop(struct daemon *d)
 	for (unsigned i = 0; i < d->n_endpoints; i++)
 		vrtc_backend_close(d->endpoint[i]);
 	free(d->endpoint);
+	vrtc_alarm_actions_end();
 	for (unsigned i = 0; i < d->n_pollers; i++)
 		vrtc_poller_stop(d->poller[i]);
 	if (d->n_pollers > 0)
@@ -294,7 +430,8 @@ int app_daemon_run(const struct app_config *config, const struct vrtc_leap_table
 		return 1;
 	if (start(&d, leap) == 0) {
 		VRTC_LOG(INFO, "ready: %u device%s, %u request lcore%s", d.n_endpoints,
-			d.n_endpoints == 1 ? "" : "s", d.n_pollers, d.n_pollers == 1 ? "" : "s");
+			d.n_endpoints == 1 ? "" : "s", d.n_request_pollers,
+			d.n_request_pollers == 1 ? "" : "s");
 		loop(&d);
 		VRTC_LOG(INFO, "ending");
 		status = 0;

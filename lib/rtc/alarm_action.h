@@ -4,8 +4,8 @@
  * "implementation-specific actions"): a QEMU is told to wake its guest, or a program is started.
  * It happens whatever the device's state is.
  *
- * Actions are executed by threads of this file's own, never by an lcore: an action that hangs delays
- * no alarm, no request and no other device's action. An expiration whose action has not begun when
+ * Actions are executed by threads of this file's own, never by an lcore: one that hangs delays no
+ * alarm, no request and no other device's action. An expiration whose action has not begun when
  * the next one of the same clock happens is replaced by it (the text allows it), so there is never
  * more than one due for each clock. How many run at a time and how long one may take is bounded.
  *

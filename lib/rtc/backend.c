@@ -17,6 +17,7 @@
 #include <rte_vhost.h>
 
 #include "log.h"
+#include "node_memory.h"
 #include "peer.h"
 #include "placement.h"
 #include "vhost_msg.h"
@@ -44,10 +45,14 @@ struct vrtc_endpoint {
 	int peer_fd;                /* its socket, rte_vhost's; or as vrtc_peer_find() says */
 	bool closing;               /* no queue is started any more */
 	bool mem_ok;                /* rte_vhost has the guest's memory mapped */
-	bool ready;                 /* rte_vhost says that the requestq can be served */
-	bool announced;             /* the first start of this connection was logged */
+	bool ready[N_QUEUES];       /* rte_vhost says that the queue can be served */
+	bool announced[N_QUEUES];   /* its first start of this connection was logged */
+	bool claimed;               /* by this connection's driver: alarms */
+	bool maybe_reset;           /* stopped or new: if the requestq begins anew, it was reset */
 	unsigned complaints;        /* log lines about this connection */
 	struct vrtc_poller *poller; /* NULL: the requestq is stopped */
+	bool has_alarms;
+	struct vrtc_endpoint_alarms alarms; /* if it has */
 	struct vrtc_endpoint *next;
 };
 
@@ -57,10 +62,9 @@ RTE_LOG_REGISTER(vrtc_logtype, rtc, INFO)
 /* rte_vhost's callbacks carry no context, so the back-end is one for the process. */
 static struct {
 	pthread_mutex_t mutex;
-	struct vrtc_poller **poller;
+	struct vrtc_backend_config config;
 	struct vrtc_place *place; /* one for each poller; filled anew at each choice */
-	unsigned n_pollers;
-	const struct vrtc_timesource *time;
+	struct vrtc_alarm_lcores alarm_lcores;
 	int attention_fd;
 	struct vrtc_endpoint *endpoints;
 	struct vrtc_endpoint *by_vid[VIDS_MAX];
@@ -81,15 +85,26 @@ static struct vrtc_endpoint *find_by_vid(int vid)
 
 static struct vrtc_poller *choose_poller(int node)
 {
-	for (unsigned i = 0; i < backend.n_pollers; i++) {
-		backend.place[i].node = vrtc_poller_node(backend.poller[i]);
-		backend.place[i].load = vrtc_poller_load(backend.poller[i]);
+	for (unsigned i = 0; i < backend.config.n_pollers; i++) {
+		backend.place[i].node = vrtc_poller_node(backend.config.poller[i]);
+		backend.place[i].load = vrtc_poller_load(backend.config.poller[i]);
 	}
-	return backend.poller[vrtc_placement_choose(backend.place, backend.n_pollers, node)];
+	return backend.config
+		.poller[vrtc_placement_choose(backend.place, backend.config.n_pollers, node)];
 }
 
-/* Returns when no lcore touches the guest's memory any more. */
-static void stop_queue(struct vrtc_endpoint *e)
+/* The stop functions return when no lcore touches the queue any more. */
+static void stop_alarmq(struct vrtc_endpoint *e)
+{
+	uint16_t base;
+
+	if (!e->has_alarms || !e->alarms.alarmq_runs)
+		return;
+	base = vrtc_endpoint_alarms_stop(&e->alarms);
+	(void)rte_vhost_set_vring_base(e->vid, VIRTIO_RTC_ALARMQ, base, base);
+}
+
+static void stop_requestq(struct vrtc_endpoint *e)
 {
 	uint16_t base;
 
@@ -97,9 +112,25 @@ static void stop_queue(struct vrtc_endpoint *e)
 		return;
 	vrtc_poller_remove(e->poller, &e->session);
 	e->poller = NULL;
+	vrtc_session_settle(&e->session);
 	/* What GET_VRING_BASE answers, and where we go on ourselves. */
 	base = vrtc_vring_base(&e->session.requestq);
 	(void)rte_vhost_set_vring_base(e->vid, VIRTIO_RTC_REQUESTQ, base, base);
+}
+
+/* And nothing touches the guest's memory. */
+static void stop_queues(struct vrtc_endpoint *e)
+{
+	stop_requestq(e);
+	stop_alarmq(e);
+}
+
+static void stop_queue(struct vrtc_endpoint *e, uint32_t index)
+{
+	if (index == VIRTIO_RTC_REQUESTQ)
+		stop_queues(e);
+	else
+		stop_alarmq(e);
 }
 
 static int get_guest_memory(struct vrtc_endpoint *e)
@@ -120,13 +151,13 @@ static int get_guest_memory(struct vrtc_endpoint *e)
 	return rc;
 }
 
-static int get_ring(struct vrtc_endpoint *e, struct vrtc_session_ring *ring)
+static int get_ring(struct vrtc_endpoint *e, uint16_t index, struct vrtc_session_ring *ring)
 {
 	struct rte_vhost_vring vring;
 	uint16_t used;
 
-	if (rte_vhost_get_vhost_vring(e->vid, VIRTIO_RTC_REQUESTQ, &vring) ||
-		rte_vhost_get_vring_base(e->vid, VIRTIO_RTC_REQUESTQ, &ring->base, &used) ||
+	if (rte_vhost_get_vhost_vring(e->vid, index, &vring) ||
+		rte_vhost_get_vring_base(e->vid, index, &ring->base, &used) ||
 		rte_vhost_get_negotiated_features(e->vid, &ring->features))
 		return -ENODEV;
 	ring->g_desc = vring.desc;
@@ -135,11 +166,36 @@ static int get_ring(struct vrtc_endpoint *e, struct vrtc_session_ring *ring)
 	ring->size = vring.size;
 	ring->kickfd = vring.kickfd;
 	ring->callfd = vring.callfd;
-	return 0;
+	return ring->g_desc && ring->g_avail && ring->g_used ? 0 : -ENODEV;
 }
 
-/* Starts the requestq if all that it needs is there; otherwise does nothing. */
-static void start_queue(struct vrtc_endpoint *e)
+/* Whose alarms these are, and what becomes of them when the device was reset. */
+static void begin_alarms(struct vrtc_endpoint *e, int node)
+{
+	if (!e->has_alarms)
+		return;
+	vrtc_endpoint_alarms_place(&e->alarms, &backend.alarm_lcores, node);
+	e->session.alarm_lcore = e->alarms.lcore;
+	if (e->session.alarm && !e->claimed) {
+		struct vrtc_peer_process user = {0};
+		int fd = e->peer_fd >= 0 ? e->peer_fd : vrtc_peer_find(e->config.socket_path);
+
+		if (fd >= 0)
+			(void)vrtc_peer_process(fd, &user);
+		if (!vrtc_endpoint_alarms_claim(&e->alarms, &user))
+			VRTC_LOG(INFO,
+				"%s: another process uses the device: the alarms of the one before "
+				"are forgotten (retain = name would keep them)",
+				e->config.name);
+		e->claimed = true;
+	}
+	if (e->maybe_reset && vrtc_session_is_fresh(&e->session))
+		vrtc_endpoint_alarms_reset(&e->alarms);
+	e->maybe_reset = false;
+}
+
+/* The start functions do nothing while anything is missing that the queue needs. */
+static void start_requestq(struct vrtc_endpoint *e)
 {
 	struct vrtc_session_ring ring;
 	struct vrtc_poller *poller;
@@ -147,19 +203,20 @@ static void start_queue(struct vrtc_endpoint *e)
 	int node;
 	int rc;
 
-	if (e->poller || e->closing || !e->ready || !e->mem_ok)
+	if (e->poller || !e->ready[VIRTIO_RTC_REQUESTQ])
 		return;
 	if (get_guest_memory(e)) {
 		COMPLAIN(e, "the guest's memory regions overlap or are empty; not served");
 		return;
 	}
-	if (get_ring(e, &ring) || !ring.g_desc || !ring.g_avail || !ring.g_used)
+	if (get_ring(e, VIRTIO_RTC_REQUESTQ, &ring))
 		return;
 	if (vrtc_session_start(&e->session, &ring, &why)) {
 		COMPLAIN(e, "requestq: %s; not served", why);
 		return;
 	}
 	node = vrtc_session_node(&e->session);
+	begin_alarms(e, node);
 	poller = choose_poller(node);
 	rc = vrtc_poller_add(poller, &e->session);
 	if (rc) {
@@ -169,14 +226,44 @@ static void start_queue(struct vrtc_endpoint *e)
 	}
 	e->poller = poller;
 	vrtc_session_signal(&e->session);
-	if (!e->announced) {
-		e->announced = true;
+	if (!e->announced[VIRTIO_RTC_REQUESTQ]) {
+		e->announced[VIRTIO_RTC_REQUESTQ] = true;
 		VRTC_LOG(INFO,
 			"%s: requestq of %u entries served by lcore %u (memory on node %d, "
 			"lcore on node %d), features 0x%" PRIx64,
 			e->config.name, ring.size, vrtc_poller_lcore(poller), node,
 			vrtc_poller_node(poller), ring.features);
 	}
+}
+
+static void start_alarmq(struct vrtc_endpoint *e)
+{
+	struct vrtc_session_ring ring;
+	const char *why = NULL;
+
+	if (!e->poller || !e->session.alarm || e->alarms.alarmq_runs ||
+		!e->ready[VIRTIO_RTC_ALARMQ] || get_ring(e, VIRTIO_RTC_ALARMQ, &ring))
+		return;
+	if (vrtc_endpoint_alarms_start(&e->alarms, &ring, &e->session.mem, &why)) {
+		COMPLAIN(e, "alarmq: %s; not served", why);
+		return;
+	}
+	if (!e->announced[VIRTIO_RTC_ALARMQ]) {
+		e->announced[VIRTIO_RTC_ALARMQ] = true;
+		VRTC_LOG(INFO,
+			"%s: alarmq of %u entries served by alarm lcore %u (memory on node %d, "
+			"lcore on node %d)",
+			e->config.name, ring.size, vrtc_alarm_lcore_id(e->alarms.lcore),
+			vrtc_node_memory_of(ring.g_used), vrtc_alarm_lcore_node(e->alarms.lcore));
+	}
+}
+
+static void start_queues(struct vrtc_endpoint *e)
+{
+	if (e->closing || !e->mem_ok)
+		return;
+	start_requestq(e);
+	start_alarmq(e);
 }
 
 /* What a message refers to, as far as we have to know. */
@@ -219,9 +306,10 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		if (msg->bytes < sizeof(msg->payload.u64) || index >= N_QUEUES)
 			return refuse(e, msg);
 		/* ENABLE of a queue that runs changes nothing; all else does. */
-		if (index == VIRTIO_RTC_REQUESTQ &&
-			!(msg->request == VRTC_VHOST_SET_VRING_ENABLE && msg->payload.state.num))
-			stop_queue(e);
+		if (!(msg->request == VRTC_VHOST_SET_VRING_ENABLE && msg->payload.state.num))
+			stop_queue(e, index);
+		if (msg->request == VRTC_VHOST_GET_VRING_BASE && index == VIRTIO_RTC_REQUESTQ)
+			e->maybe_reset = true;
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	}
 	switch (msg->request) {
@@ -233,11 +321,11 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		vrtc_vhost_msg_close_fds(msg);
 		return RTE_VHOST_MSG_RESULT_OK;
 	case VRTC_VHOST_SET_MEM_TABLE:
-		stop_queue(e);
+		stop_queues(e);
 		e->mem_ok = false;
 		break;
 	case VRTC_VHOST_SET_FEATURES:
-		stop_queue(e);
+		stop_queues(e);
 		break;
 	case VRTC_VHOST_GET_QUEUE_NUM:
 		/* rte_vhost would answer 128, the most that it can manage. */
@@ -265,7 +353,7 @@ static void after_message(struct vrtc_endpoint *e, const struct vrtc_vhost_msg *
 	switch (msg->request) {
 	case VRTC_VHOST_SET_MEM_TABLE:
 		e->mem_ok = true;
-		start_queue(e);
+		start_queues(e);
 		break;
 	case VRTC_VHOST_GET_VRING_BASE:
 	case VRTC_VHOST_SET_VRING_ENABLE:
@@ -273,7 +361,7 @@ static void after_message(struct vrtc_endpoint *e, const struct vrtc_vhost_msg *
 	case VRTC_VHOST_SET_VRING_CALL:
 		break;
 	default:
-		start_queue(e);
+		start_queues(e);
 		break;
 	}
 }
@@ -314,16 +402,16 @@ static int ring_state_changed(int vid, uint16_t index, int enable)
 {
 	struct vrtc_endpoint *e;
 
-	if (index != VIRTIO_RTC_REQUESTQ)
+	if (index >= N_QUEUES)
 		return 0;
 	pthread_mutex_lock(&backend.mutex);
 	e = find_by_vid(vid);
 	if (e) {
-		e->ready = enable;
+		e->ready[index] = enable;
 		if (enable)
-			start_queue(e);
+			start_queues(e);
 		else
-			stop_queue(e);
+			stop_queue(e, index);
 	}
 	pthread_mutex_unlock(&backend.mutex);
 	return 0;
@@ -340,8 +428,8 @@ static struct vrtc_endpoint *find_by_path(const char *path)
 
 static void forget_connection(struct vrtc_endpoint *e)
 {
-	stop_queue(e);
-	e->ready = false;
+	stop_queues(e);
+	memset(e->ready, 0, sizeof(e->ready));
 	e->mem_ok = false;
 	backend.by_vid[e->vid] = NULL;
 	e->vid = -1;
@@ -380,8 +468,10 @@ static int connection_opened(int vid)
 		/* In client mode rte_vhost connects once the old connection is closed. */
 		e->peer_fd = e->config.client ? -ENOTSUP : vrtc_peer_find(path);
 		e->mem_ok = false;
-		e->ready = false;
-		e->announced = false;
+		memset(e->ready, 0, sizeof(e->ready));
+		memset(e->announced, 0, sizeof(e->announced));
+		e->claimed = false;
+		e->maybe_reset = true;
 		e->complaints = 0;
 		backend.by_vid[vid] = e;
 		rc = rte_vhost_extern_callback_register(vid, &message_ops, NULL);
@@ -419,19 +509,41 @@ static const struct rte_vhost_device_ops device_ops = {
 	.destroy_connection = connection_closed,
 };
 
-int vrtc_backend_init(
-	struct vrtc_poller **poller, unsigned n_pollers, const struct vrtc_timesource *time)
+int vrtc_backend_init(const struct vrtc_backend_config *config)
 {
-	backend.place = calloc(n_pollers, sizeof(backend.place[0]));
-	if (!backend.place)
+	struct vrtc_alarm_lcores *alarm_lcores = &backend.alarm_lcores;
+
+	backend.config = *config;
+	alarm_lcores->lcore = config->alarm_lcore;
+	alarm_lcores->n = config->n_alarm_lcores;
+	backend.place = calloc(config->n_pollers, sizeof(backend.place[0]));
+	alarm_lcores->place = calloc(alarm_lcores->n + 1, sizeof(alarm_lcores->place[0]));
+	if (!backend.place || !alarm_lcores->place)
 		return -ENOMEM;
+	for (unsigned i = 0; i < alarm_lcores->n; i++)
+		alarm_lcores->place[i].node = vrtc_alarm_lcore_node(alarm_lcores->lcore[i]);
 	backend.attention_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (backend.attention_fd < 0)
 		return -errno;
-	backend.poller = poller;
-	backend.n_pollers = n_pollers;
-	backend.time = time;
 	return backend.attention_fd;
+}
+
+/* The alarms begin to run here, before any driver comes: a predecessor may have left some. */
+static int open_alarms(struct vrtc_endpoint *e)
+{
+	const struct vrtc_device *device = &e->config.device;
+	int rc = 0;
+
+	for (uint16_t c = 0; c < device->n_clocks; c++)
+		e->has_alarms |= device->clock[c].alarm;
+	if (e->has_alarms)
+		rc = vrtc_endpoint_alarms_open(&e->alarms, &e->config.alarms, device,
+			&backend.alarm_lcores, backend.attention_fd);
+	if (e->has_alarms && !rc) {
+		e->session.alarm_lcore = e->alarms.lcore;
+		e->session.mail.client = e->alarms.client;
+	}
+	return rc;
 }
 
 struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *config)
@@ -439,6 +551,7 @@ struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *confi
 	struct vrtc_endpoint *e = aligned_alloc(
 		RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(sizeof(*e), (size_t)RTE_CACHE_LINE_SIZE));
 	const char *path = config->socket_path;
+	uint64_t features = DEVICE_FEATURES;
 
 	if (!e)
 		return NULL;
@@ -447,8 +560,15 @@ struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *confi
 	e->vid = -1;
 	e->peer_fd = -ENOTSUP;
 	e->session.device = &e->config.device;
-	e->session.time = backend.time;
+	e->session.time = backend.config.time;
 	e->session.attention_fd = backend.attention_fd;
+	if (open_alarms(e)) {
+		free(e);
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (e->has_alarms)
+		features |= 1ULL << VIRTIO_RTC_F_ALARM;
 
 	pthread_mutex_lock(&backend.mutex);
 	e->next = backend.endpoints;
@@ -457,7 +577,7 @@ struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *confi
 
 	errno = 0;
 	if (rte_vhost_driver_register(path, config->client ? RTE_VHOST_USER_CLIENT : 0) ||
-		rte_vhost_driver_set_features(path, DEVICE_FEATURES) ||
+		rte_vhost_driver_set_features(path, features) ||
 		rte_vhost_driver_set_protocol_features(path, PROTOCOL_FEATURES) ||
 		rte_vhost_driver_callback_register(path, &device_ops) ||
 		rte_vhost_driver_start(path)) {
@@ -489,6 +609,20 @@ void vrtc_backend_close(struct vrtc_endpoint *e)
 		(void)unlink(e->config.socket_path);
 }
 
+static void report_alarmq(struct vrtc_endpoint *e)
+{
+	struct vrtc_alarm_client *client = e->alarms.client;
+
+	if (atomic_exchange_explicit(&client->faulty, false, memory_order_acquire))
+		COMPLAIN(e, "alarmq is broken: %s; not served until the driver resets it",
+			vrtc_vring_fault(&client->alarms.alarmq));
+	if (atomic_exchange_explicit(&client->bad_buffer, false, memory_order_acquire))
+		COMPLAIN(e,
+			"alarmq: a buffer that is too small for a notification, or not "
+			"device-writable alone, was given back unused; the notification waits for "
+			"the next one");
+}
+
 void vrtc_backend_report(void)
 {
 	eventfd_t ignored;
@@ -500,6 +634,8 @@ void vrtc_backend_report(void)
 		if (atomic_exchange_explicit(&e->session.faulty, false, memory_order_acquire))
 			COMPLAIN(e, "requestq is broken: %s; not served until the driver resets it",
 				vrtc_vring_fault(&e->session.requestq));
+		if (e->has_alarms)
+			report_alarmq(e);
 	}
 	pthread_mutex_unlock(&backend.mutex);
 }

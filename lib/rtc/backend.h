@@ -3,10 +3,10 @@
  * The vhost-user sockets: rte_vhost's callbacks, turned into sessions that start and stop. Control
  * path only; nothing here is on the way of a request.
  *
- * Each endpoint is one socket with one device behind it, served by one connection at a time. Its
- * requestq is stopped (unpublished, and the lcore waited for) before rte_vhost acts on any message
- * that changes rings or memory, and started again when the message is done and rte_vhost says that
- * the queue is ready (D2, D3).
+ * Each endpoint is one socket with one device behind it, served by one connection at a time. A
+ * queue is stopped (unpublished, and its lcore waited for) before rte_vhost acts on any message
+ * that changes its rings or the memory, and started again when the message is done and rte_vhost
+ * says that the queue is ready (D2, D3). The alarmq runs only while the requestq does.
  *
  * Threads: rte_vhost's callbacks come from its event thread, and in client mode from its reconnect
  * thread; the functions below are for the main thread. A mutex orders them.
@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 #include "device.h"
+#include "endpoint_alarms.h"
 #include "poller.h"
 #include "timesource.h"
 
@@ -26,23 +27,30 @@ struct vrtc_endpoint_config {
 	const char *socket_path; /* fits struct sockaddr_un */
 	bool client;             /* we connect, and connect again, instead of listening */
 	struct vrtc_device device;
+	/* Not looked at if no clock has an alarm: VIRTIO_RTC_F_ALARM is not offered then. */
+	struct vrtc_endpoint_alarms_config alarms;
 };
 
 struct vrtc_endpoint;
 
-/*
- * Once, after rte_eal_init().
- *
- * @param poller  n_pollers >= 1 request lcores; the array and the pollers outlive the back-end
- * @param time    outlives the back-end
- * @return        an eventfd that becomes readable when vrtc_backend_report() has something to log;
- *                -errno
- */
-int vrtc_backend_init(
-	struct vrtc_poller **poller, unsigned n_pollers, const struct vrtc_timesource *time);
+struct vrtc_backend_config {
+	struct vrtc_poller **poller; /* the request lcores */
+	unsigned n_pollers;          /* at least 1 */
+	struct vrtc_alarm_lcore **alarm_lcore;
+	unsigned n_alarm_lcores; /* at least 1 if any device has alarms */
+	const struct vrtc_timesource *time;
+};
 
 /*
- * Listens on a socket, or begins to connect to it. A stale socket file has to be gone.
+ * Once, after rte_eal_init(). All that config refers to outlives the back-end.
+ *
+ * @return  an eventfd that becomes readable when vrtc_backend_report() has something to log; -errno
+ */
+int vrtc_backend_init(const struct vrtc_backend_config *config);
+
+/*
+ * Listens on a socket, or begins to connect to it. A stale socket file has to be gone. The alarm
+ * lcores run.
  *
  * @return  NULL: rte_vhost refused; errno holds the most likely reason
  */
@@ -63,7 +71,10 @@ void vrtc_backend_close(struct vrtc_endpoint *endpoint);
  */
 void vrtc_backend_nudge_events(void);
 
-/* Logs what the lcores found and could not log themselves: one line for each broken ring. */
+/*
+ * Logs what the lcores found and could not log themselves: one line for each broken ring, and for
+ * the first bad buffer of an alarmq.
+ */
 void vrtc_backend_report(void);
 
 #endif

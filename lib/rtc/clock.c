@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -23,6 +24,33 @@ static const struct {
 };
 
 #define N_NAMES (sizeof(names) / sizeof(names[0]))
+
+static const struct vrtc_clock timescales[VRTC_TIMESCALES] = {
+	[VRTC_TIMESCALE_UTC] = {.type = VIRTIO_RTC_CLOCK_UTC},
+	[VRTC_TIMESCALE_TAI] = {.type = VIRTIO_RTC_CLOCK_TAI},
+	[VRTC_TIMESCALE_MONOTONIC] = {.type = VIRTIO_RTC_CLOCK_MONOTONIC},
+	[VRTC_TIMESCALE_NOON_LINEAR] = {.type = VIRTIO_RTC_CLOCK_UTC_SMEARED,
+		.smear = VIRTIO_RTC_SMEAR_NOON_LINEAR},
+	[VRTC_TIMESCALE_UTC_SLS] = {.type = VIRTIO_RTC_CLOCK_UTC_SMEARED,
+		.smear = VIRTIO_RTC_SMEAR_UTC_SLS},
+	[VRTC_TIMESCALE_MAYBE_SMEARED] = {.type = VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED},
+};
+
+enum vrtc_timescale vrtc_clock_timescale(const struct vrtc_clock *clock)
+{
+	int timescale = 0;
+
+	while (timescale < VRTC_TIMESCALES && (timescales[timescale].type != clock->type ||
+						      timescales[timescale].smear != clock->smear))
+		timescale++;
+	assert(timescale < VRTC_TIMESCALES);
+	return (enum vrtc_timescale)timescale;
+}
+
+const struct vrtc_clock *vrtc_timescale_clock(enum vrtc_timescale timescale)
+{
+	return &timescales[timescale];
+}
 
 enum vrtc_timebase vrtc_clock_timebase(const struct vrtc_clock *clock)
 {
@@ -67,6 +95,37 @@ bool vrtc_clock_read(const struct vrtc_clock *clock, const struct vrtc_leap_tabl
 		return false;
 	*reading_ns = (uint64_t)clock_ns;
 	return true;
+}
+
+bool vrtc_clock_instant(const struct vrtc_clock *clock, const struct vrtc_leap_table *table,
+	uint64_t reading_ns, int64_t *timebase_ns)
+{
+	int64_t clock_ns = (int64_t)reading_ns;
+	int64_t last_tai_ns;
+
+	if (reading_ns > INT64_MAX)
+		return false;
+	switch (clock->type) {
+	case VIRTIO_RTC_CLOCK_TAI:
+	case VIRTIO_RTC_CLOCK_MONOTONIC:
+	case VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED:
+		*timebase_ns = clock_ns;
+		return true;
+	case VIRTIO_RTC_CLOCK_UTC:
+		switch (vrtc_leap_tai_from_utc(table, clock_ns, timebase_ns, &last_tai_ns)) {
+		case VRTC_LEAP_OK:
+		case VRTC_LEAP_AMBIGUOUS:
+		case VRTC_LEAP_SKIPPED:
+			return true;
+		default:
+			return false;
+		}
+	case VIRTIO_RTC_CLOCK_UTC_SMEARED:
+		return vrtc_smear_to_tai(clock->smear, table, clock_ns, timebase_ns) ==
+		       VRTC_LEAP_OK;
+	default:
+		return false;
+	}
 }
 
 int vrtc_clock_parse(const char *name, struct vrtc_clock *clock)

@@ -31,6 +31,34 @@ enum vrtc_timebase {
 };
 
 /*
+ * The kinds of clock: all clocks of one kind show the same time, and an alarm of one is compared
+ * with that (agenda.h).
+ */
+enum vrtc_timescale {
+	VRTC_TIMESCALE_UTC,
+	VRTC_TIMESCALE_TAI,
+	VRTC_TIMESCALE_MONOTONIC,
+	VRTC_TIMESCALE_NOON_LINEAR,
+	VRTC_TIMESCALE_UTC_SLS,
+	VRTC_TIMESCALE_MAYBE_SMEARED,
+};
+#define VRTC_TIMESCALES 6
+
+/* The clock's kind. The clock is one of vrtc_clock_parse(): asserted. */
+enum vrtc_timescale vrtc_clock_timescale(const struct vrtc_clock *clock);
+
+/* A clock of that kind. */
+const struct vrtc_clock *vrtc_timescale_clock(enum vrtc_timescale timescale);
+
+/*
+ * The time base's time at which the clock shows reading_ns or more for the first time.
+ *
+ * @return  false: never, as far as can be told; *timebase_ns is then unchanged
+ */
+bool vrtc_clock_instant(const struct vrtc_clock *clock, const struct vrtc_leap_table *table,
+	uint64_t reading_ns, int64_t *timebase_ns);
+
+/*
  * The host time that the clock's reading needs; VRTC_TIMEBASE_NONE for an unknown type or variant.
  */
 enum vrtc_timebase vrtc_clock_timebase(const struct vrtc_clock *clock);

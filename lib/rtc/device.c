@@ -9,7 +9,9 @@ enum layout {
 	LAYOUT_EMPTY,         /* nothing */
 	LAYOUT_CLOCK,         /* clock_id, reserved[6] */
 	LAYOUT_CLOCK_COUNTER, /* clock_id, hw_counter, reserved[5] */
-	LAYOUT_ALARM,         /* an alarm message: refused before its fields are looked at */
+	LAYOUT_ALARM,         /* an alarm message, clock_id, reserved[6] */
+	LAYOUT_ALARM_FLAGS,   /* an alarm message, clock_id, flags, reserved[5] */
+	LAYOUT_ALARM_TIME,    /* an alarm message, alarm_time, clock_id, flags, reserved[5] */
 };
 
 struct message {
@@ -29,8 +31,9 @@ static const struct message *find_message(uint16_t msg_type)
 	static const struct message clock_cap = {SIZES(clock_cap), LAYOUT_CLOCK};
 	static const struct message cross_cap = {SIZES(cross_cap), LAYOUT_CLOCK_COUNTER};
 	static const struct message read_alarm = {SIZES(read_alarm), LAYOUT_ALARM};
-	static const struct message set_alarm = {SIZES(set_alarm), LAYOUT_ALARM};
-	static const struct message set_alarm_enabled = {SIZES(set_alarm_enabled), LAYOUT_ALARM};
+	static const struct message set_alarm = {SIZES(set_alarm), LAYOUT_ALARM_TIME};
+	static const struct message set_alarm_enabled = {
+		SIZES(set_alarm_enabled), LAYOUT_ALARM_FLAGS};
 
 	switch (msg_type) {
 	case VIRTIO_RTC_REQ_READ:
@@ -81,6 +84,34 @@ static uint8_t counter_status(uint8_t hw_counter)
 }
 
 /*
+ * The fields of an alarm message, which exists with VIRTIO_RTC_F_ALARM alone, and for a clock that
+ * has an alarm. Of flags, the one bit that the text allows.
+ */
+static uint8_t check_alarm_fields(const struct vrtc_device *dev, bool alarm, const uint8_t *req,
+	enum layout layout, struct vrtc_command *cmd)
+{
+	const uint8_t *fields = req + sizeof(struct virtio_rtc_req_head);
+	unsigned field_bits = layout == LAYOUT_ALARM ? 16 : 16 + 1;
+	uint64_t params;
+
+	if (!alarm)
+		return VIRTIO_RTC_S_ENODEV;
+	if (layout == LAYOUT_ALARM_TIME) {
+		cmd->alarm.alarm_ns = load_word(fields);
+		fields += sizeof(struct vrtc_le64);
+	}
+	params = load_word(fields);
+	cmd->alarm.clock_id = (uint16_t)params;
+	cmd->alarm.enabled = params >> 16 & VIRTIO_RTC_FLAG_ALARM_ENABLED;
+	if (cmd->alarm.clock_id >= dev->n_clocks || !dev->clock[cmd->alarm.clock_id].alarm)
+		return VIRTIO_RTC_S_ENODEV;
+	if (load_word(req) >> 16 || params >> field_bits)
+		return VIRTIO_RTC_S_EINVAL;
+	cmd->about_alarm = true;
+	return VIRTIO_RTC_S_OK;
+}
+
+/*
  * The fields of a request that fits. EOPNOTSUPP and ENODEV come before EINVAL, because the text
  * says of EINVAL "if the inconsistence is not described by the requirements which stipulate status
  * VIRTIO_RTC_S_EOPNOTSUPP or VIRTIO_RTC_S_ENODEV"; between those two it is silent, and we take them
@@ -95,8 +126,6 @@ static uint8_t check_fields(const struct vrtc_device *dev, const uint8_t *req, e
 	uint16_t clock_id;
 	uint64_t params;
 
-	if (layout == LAYOUT_ALARM) /* VIRTIO_RTC_F_ALARM is never negotiated: it is not offered. */
-		return VIRTIO_RTC_S_ENODEV;
 	if (layout == LAYOUT_EMPTY)
 		return load_word(req) >> 16 ? VIRTIO_RTC_S_EINVAL : VIRTIO_RTC_S_OK;
 
@@ -116,8 +145,8 @@ static uint8_t check_fields(const struct vrtc_device *dev, const uint8_t *req, e
 	return counter;
 }
 
-void vrtc_device_decode(const struct vrtc_device *dev, const uint8_t *req, uint32_t readable_bytes,
-	uint32_t writable_bytes, struct vrtc_command *cmd)
+void vrtc_device_decode(const struct vrtc_device *dev, bool alarm, const uint8_t *req,
+	uint32_t readable_bytes, uint32_t writable_bytes, struct vrtc_command *cmd)
 {
 	uint8_t error_bytes = sizeof(struct virtio_rtc_resp_head);
 	const struct message *message;
@@ -144,7 +173,11 @@ void vrtc_device_decode(const struct vrtc_device *dev, const uint8_t *req, uint3
 		return;
 
 	cmd->resp_bytes = message->resp_bytes;
-	cmd->status = check_fields(dev, req, message->layout, cmd);
+	if (message->layout >= LAYOUT_ALARM)
+		cmd->status = check_alarm_fields(dev, alarm, req, message->layout, cmd);
+	else
+		cmd->status = check_fields(dev, req, message->layout, cmd);
+	cmd->alarm_negotiated = alarm;
 	if (cmd->status != VIRTIO_RTC_S_OK)
 		return;
 
@@ -193,8 +226,25 @@ uint32_t vrtc_device_respond(const struct vrtc_device *dev, const struct vrtc_le
 			resp[offsetof(struct virtio_rtc_resp_clock_cap, type)] = cmd->clock->type;
 			resp[offsetof(struct virtio_rtc_resp_clock_cap, leap_second_smearing)] =
 				cmd->clock->smear;
+			if (cmd->alarm_negotiated && cmd->clock->alarm)
+				resp[offsetof(struct virtio_rtc_resp_clock_cap, flags)] =
+					VIRTIO_RTC_FLAG_ALARM_CAP;
 			break;
-		default: /* CROSS_CAP: no counter is mapped, VIRTIO_RTC_FLAG_CROSS_CAP stays 0 */
+		case VIRTIO_RTC_REQ_READ_ALARM: {
+			struct vrtc_le64 alarm_time = vrtc_le64_put(cmd->alarm.alarm_ns);
+
+			memcpy(resp + offsetof(struct virtio_rtc_resp_read_alarm, alarm_time),
+				&alarm_time, sizeof(alarm_time));
+			if (cmd->alarm.enabled)
+				resp[offsetof(struct virtio_rtc_resp_read_alarm, flags)] =
+					VIRTIO_RTC_FLAG_ALARM_ENABLED;
+			break;
+		}
+		default:
+			/*
+			 * CROSS_CAP: no counter is mapped, VIRTIO_RTC_FLAG_CROSS_CAP stays 0. And
+			 * the alarm messages whose response is the status alone.
+			 */
 			break;
 		}
 	}

@@ -2,7 +2,8 @@
 /*
  * One guest's RTC device: the bytes of a request in, the bytes of a response out. Every status is
  * decided here and nowhere else.
- * Implements virtio-v1.4 RTC Device / Device Operation, Control Requests and Read Requests.
+ * Implements virtio-v1.4 RTC Device / Device Operation, Control Requests, Read Requests and Alarm
+ * Control Requests.
  *
  * A request is served in two steps, because a reading has to be obtained after the driver made the
  * request available, and because the core never reads a clock:
@@ -10,6 +11,9 @@
  *	vrtc_device_decode()	looks at the request and says which time of the host it needs
  *	(the caller reads that time)
  *	vrtc_device_respond()	writes the response
+ *
+ * A request about an alarm is carried out in between, by whom the alarms belong to: see
+ * struct vrtc_command.
  *
  * Both work in memory of our own: the caller has copied the request out of the guest (once) and
  * copies the response in. Neither allocates, locks, logs or calls into the system. A struct
@@ -36,11 +40,18 @@ struct vrtc_device {
 
 /* A request that was looked at: what is to be answered, and from which time of the host. */
 struct vrtc_command {
+	bool alarm_negotiated;
+	bool about_alarm; /* then alarm is to be carried out, or filled in, before the response */
 	enum vrtc_timebase timebase; /* VRTC_TIMEBASE_NONE: no time is needed */
 	uint16_t msg_type;
 	uint8_t status;     /* as far as it is decided without a reading */
 	uint8_t resp_bytes; /* how much of the writable part the response takes, 0 to 24 */
 	const struct vrtc_clock *clock;
+	struct {
+		uint16_t clock_id;
+		bool enabled;
+		uint64_t alarm_ns; /* not of SET_ALARM_ENABLED */
+	} alarm;
 };
 
 /* The host's time, taken after the request was popped. */
@@ -52,6 +63,7 @@ struct vrtc_instant {
 /*
  * Decides what a request asks for, as far as that needs no reading.
  *
+ * @param alarm           VIRTIO_RTC_F_ALARM is negotiated
  * @param req             the first bytes of the request, at least min(readable_bytes, 24) of them
  * @param readable_bytes  size of the device-readable part of the buffer, any value
  * @param writable_bytes  size of the device-writable part of the buffer, any value
@@ -59,8 +71,8 @@ struct vrtc_instant {
  *
  * No request is an error to the caller: what is wrong with it becomes its status.
  */
-void vrtc_device_decode(const struct vrtc_device *dev, const uint8_t *req, uint32_t readable_bytes,
-	uint32_t writable_bytes, struct vrtc_command *cmd);
+void vrtc_device_decode(const struct vrtc_device *dev, bool alarm, const uint8_t *req,
+	uint32_t readable_bytes, uint32_t writable_bytes, struct vrtc_command *cmd);
 
 /*
  * Writes the response of a decoded request.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Our end of a front-end's connection, which rte_vhost accepts and keeps to itself. It is found
- * among the process's descriptors by the address that it is bound to.
+ * Our end of a front-end's connection, which rte_vhost makes and keeps to itself. It is found among
+ * the process's descriptors by the address that it, or its other end, is bound to.
  *
  * Any thread; control path only: looks at every descriptor of the process.
  */
@@ -9,12 +9,19 @@
 #define VRTC_PEER_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+/* A process, as the kernel of this host names it; a pid alone is used again. */
+struct vrtc_peer_process {
+	uint64_t pid;
+	uint64_t start_ticks; /* of /proc/PID/stat */
+};
 
 /*
- * The connected socket that was accepted on a path and whose front-end is still there. Of several,
- * any: the caller sees to it that there is one at most.
+ * The connected socket that was accepted on a path, or connected to it, and whose front-end is
+ * still there. Of several, any: the caller sees to it that there is one at most.
  *
- * @param path  of the listening socket
+ * @param path  of the listening socket, ours or the front-end's
  * @return      the descriptor, which stays rte_vhost's; -ENOTCONN: there is none, the front-end has
  *              gone again already; another -errno: we cannot tell
  */
@@ -22,5 +29,12 @@ int vrtc_peer_find(const char *path);
 
 /* Whether the front-end has closed its end. */
 bool vrtc_peer_is_gone(int fd);
+
+/*
+ * The process that made the front-end's end (that listens, where we connected).
+ *
+ * @return  false: unknown, as where it is in another PID namespace; *process is then all zero
+ */
+bool vrtc_peer_process(int fd, struct vrtc_peer_process *process);
 
 #endif

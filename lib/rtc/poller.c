@@ -9,8 +9,8 @@
  * A driver that makes a request available after 2 has seen 1 and kicks; the eventfds are registered
  * edge-triggered, so a kick between 2 and 3 ends the sleep at once, and nothing has to be read from
  * a descriptor that belongs to the front-end. A change of the list or a stop writes to the poller's
- * own eventfd. While it sleeps the lcore is offline for rte_rcu_qsbr: the control threads do not
- * wait for it.
+ * own eventfd; alarms have a timer and an eventfd (alarm_lcore.c). While it sleeps the lcore is
+ * offline for rte_rcu_qsbr: the control threads do not wait for it.
  */
 #include "poller.h"
 
@@ -46,6 +46,8 @@ struct vrtc_poller {
 	_Atomic(struct session_list *) list;
 	struct rte_rcu_qsbr *qsbr;
 
+	struct vrtc_alarm_lcore *alarms; /* or NULL */
+
 	/* Of the control threads: the list that the lcore has let go of, for the next change. */
 	struct session_list *spare;
 	struct session_list *lists; /* both of them */
@@ -62,7 +64,8 @@ struct vrtc_poller {
 /* The one reader of a poller's qsbr: its lcore. */
 #define QSBR_THREAD 0
 
-struct vrtc_poller *vrtc_poller_new(unsigned lcore_id, int node, enum vrtc_idle idle)
+struct vrtc_poller *vrtc_poller_new(
+	unsigned lcore_id, int node, enum vrtc_idle idle, struct vrtc_alarm_lcore *alarms)
 {
 	struct epoll_event wake = {.events = EPOLLIN};
 	struct vrtc_poller *p;
@@ -77,6 +80,7 @@ struct vrtc_poller *vrtc_poller_new(unsigned lcore_id, int node, enum vrtc_idle 
 	p->lcore_id = lcore_id;
 	p->node = node;
 	p->idle = idle;
+	p->alarms = alarms;
 	p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	p->qsbr = rte_zmalloc_socket("vrtc_qsbr", qsbr_bytes, RTE_CACHE_LINE_SIZE, node);
@@ -91,6 +95,15 @@ struct vrtc_poller *vrtc_poller_new(unsigned lcore_id, int node, enum vrtc_idle 
 		vrtc_poller_free(p);
 		errno = err;
 		return NULL;
+	}
+	if (alarms && idle == VRTC_IDLE_INTERRUPT) {
+		int rc = vrtc_alarm_lcore_watch(alarms, p->epoll_fd);
+
+		if (rc) {
+			vrtc_poller_free(p);
+			errno = -rc;
+			return NULL;
+		}
 	}
 	if (!lists || !p->qsbr || rte_rcu_qsbr_init(p->qsbr, 1) ||
 		rte_rcu_qsbr_thread_register(p->qsbr, QSBR_THREAD)) {
@@ -187,12 +200,19 @@ unsigned vrtc_poller_load(const struct vrtc_poller *p)
 	return atomic_load_explicit(&p->load, memory_order_relaxed);
 }
 
-static unsigned poll_all(const struct session_list *list)
+struct vrtc_alarm_lcore *vrtc_poller_alarms(const struct vrtc_poller *p)
+{
+	return p->alarms;
+}
+
+static unsigned poll_all(const struct vrtc_poller *p, const struct session_list *list)
 {
 	unsigned served = 0;
 
 	for (unsigned i = 0; i < list->n; i++)
 		served += vrtc_session_poll(list->session[i]);
+	if (p->alarms)
+		served += vrtc_alarm_lcore_turn(p->alarms);
 	return served;
 }
 
@@ -205,6 +225,8 @@ static void sleep_until_kicked(struct vrtc_poller *p, const struct session_list 
 
 	for (unsigned i = 0; i < list->n; i++)
 		work |= vrtc_vring_kick_enable(&list->session[i]->requestq);
+	if (p->alarms)
+		work |= !vrtc_alarm_lcore_prepare_sleep(p->alarms);
 	/* A list that was replaced meanwhile is polled before sleep, too: its sessions are new. */
 	if (!work && atomic_load_explicit(&p->list, memory_order_acquire) == list) {
 		rte_rcu_qsbr_thread_offline(p->qsbr, QSBR_THREAD);
@@ -218,6 +240,8 @@ static void sleep_until_kicked(struct vrtc_poller *p, const struct session_list 
 	}
 	for (unsigned i = 0; i < list->n; i++)
 		vrtc_vring_kick_disable(&list->session[i]->requestq);
+	if (p->alarms)
+		vrtc_alarm_lcore_end_sleep(p->alarms);
 }
 
 int vrtc_poller_run(void *poller)
@@ -231,7 +255,7 @@ int vrtc_poller_run(void *poller)
 		/* Acquire: pairs with the release in replace_list(). */
 		struct session_list *list = atomic_load_explicit(&p->list, memory_order_acquire);
 
-		if (poll_all(list) > 0) {
+		if (poll_all(p, list) > 0) {
 			empty_turns = 0;
 			pauses = 1;
 		} else if (p->idle != VRTC_IDLE_BUSY && ++empty_turns > IDLE_AFTER_TURNS) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One request lcore: the sessions that it polls, and what it does when there is nothing to do.
+ * One lcore: the sessions that it polls, the alarms that it fires, and what it does when there is
+ * nothing to do. An lcore has the one or the other, or, where none can be spared, both.
  *
  * The list of sessions is one of two arrays: the control threads fill the other one and swap them
  * (store release, load acquire); rte_rcu_qsbr says when the lcore has let go of the old one (D3).
@@ -11,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "alarm_lcore.h"
 #include "session.h"
 
 /* D12. Declared in the order of rising latency and falling cost. */
@@ -25,9 +27,11 @@ struct vrtc_poller;
 /*
  * A poller for an lcore. Memory comes from the lcore's NUMA node.
  *
- * @return  NULL with errno set: no memory, or no file descriptor
+ * @param alarms  what it fires, used by no other poller; NULL: no alarms. Outlives the poller
+ * @return        NULL with errno set: no memory, or no file descriptor
  */
-struct vrtc_poller *vrtc_poller_new(unsigned lcore_id, int node, enum vrtc_idle idle);
+struct vrtc_poller *vrtc_poller_new(
+	unsigned lcore_id, int node, enum vrtc_idle idle, struct vrtc_alarm_lcore *alarms);
 
 /* After its lcore has returned from vrtc_poller_run(). */
 void vrtc_poller_free(struct vrtc_poller *p);
@@ -43,7 +47,8 @@ void vrtc_poller_remove(struct vrtc_poller *p, struct vrtc_session *s);
 
 unsigned vrtc_poller_lcore(const struct vrtc_poller *p);
 int vrtc_poller_node(const struct vrtc_poller *p);
-unsigned vrtc_poller_load(const struct vrtc_poller *p); /* number of sessions */
+unsigned vrtc_poller_load(const struct vrtc_poller *p);                   /* number of sessions */
+struct vrtc_alarm_lcore *vrtc_poller_alarms(const struct vrtc_poller *p); /* or NULL */
 
 /* The lcore's loop, for rte_eal_remote_launch(); returns 0 after vrtc_poller_stop(). */
 int vrtc_poller_run(void *poller);

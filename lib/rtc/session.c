@@ -2,28 +2,26 @@
 #include "session.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <numaif.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
+#include <time.h>
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
-static uint32_t serve(struct vrtc_session *s, const struct vrtc_chain *chain, uint8_t *resp)
+#include "callfd.h"
+#include "node_memory.h"
+
+#define SETTLE_PAUSE_NS 10000
+
+static uint32_t respond(struct vrtc_session *s, const struct vrtc_command *cmd, uint8_t *resp)
 {
 	struct vrtc_instant now = {.known = false};
-	struct vrtc_command cmd;
 
-	vrtc_device_decode(
-		s->device, chain->req, chain->readable_bytes, chain->writable_bytes, &cmd);
-	/* The chain was popped above, so what is read here is later than the driver's request. */
-	if (cmd.timebase != VRTC_TIMEBASE_NONE)
-		now.known = vrtc_timesource_read(s->time, cmd.timebase, &now.timebase_ns);
-	return vrtc_device_respond(s->device, s->time->leap, &cmd, &now, resp);
+	/* The chain was popped before, so what is read here is later than the driver's request. */
+	if (cmd->timebase != VRTC_TIMEBASE_NONE)
+		now.known = vrtc_timesource_read(s->time, cmd->timebase, &now.timebase_ns);
+	return vrtc_device_respond(s->device, s->time->leap, cmd, &now, resp);
 }
 
 static void tell_fault(struct vrtc_session *s)
@@ -35,16 +33,80 @@ static void tell_fault(struct vrtc_session *s)
 
 void vrtc_session_signal(struct vrtc_session *s)
 {
-	uint64_t one = 1;
+	vrtc_callfd_signal(s->callfd);
+}
 
-	if (s->callfd < 0)
-		return;
-	/*
-	 * Non-blocking since the queue started. It fails where the front-end made the descriptor
-	 * useless, or where the counter is full and the interrupt thus pending: nobody to tell.
-	 */
-	if (write(s->callfd, &one, sizeof(one)) < 0)
-		return;
+/* ---- Requests about alarms. */
+
+static struct vrtc_alarm_ledger *ledger_of(struct vrtc_session *s)
+{
+	return s->mail.client->alarms.ledger;
+}
+
+/* Passes a request on to the alarm lcore. */
+static void send_mail(
+	struct vrtc_session *s, const struct vrtc_chain *chain, const struct vrtc_command *cmd)
+{
+	s->mail_chain = *chain;
+	s->mail_cmd = *cmd;
+	s->mail.op = cmd->msg_type == VIRTIO_RTC_REQ_READ_ALARM  ? VRTC_ALARM_READ
+		     : cmd->msg_type == VIRTIO_RTC_REQ_SET_ALARM ? VRTC_ALARM_SET
+								 : VRTC_ALARM_ENABLE;
+	s->mail.change = (struct vrtc_alarm_change){
+		.clock_id = cmd->alarm.clock_id,
+		.enabled = cmd->alarm.enabled,
+		.alarm_ns = cmd->alarm.alarm_ns,
+		.serial = ++s->serial,
+		.request_index = chain->index,
+	};
+	s->mail_sent = true;
+	vrtc_alarm_lcore_send(s->alarm_lcore, &s->mail);
+}
+
+/* The alarm lcore has answered: so do we. */
+static void push_mail(struct vrtc_session *s)
+{
+	const struct vrtc_instant no_time = {.known = false};
+	uint8_t resp[VRTC_RESP_BYTES_MAX];
+	uint32_t resp_bytes;
+
+	s->mail_sent = false;
+	s->mail_cmd.alarm.alarm_ns = s->mail.change.alarm_ns;
+	s->mail_cmd.alarm.enabled = s->mail.change.enabled;
+	resp_bytes = vrtc_device_respond(s->device, s->time->leap, &s->mail_cmd, &no_time, resp);
+	vrtc_vring_push(&s->requestq, &s->mail_chain, resp, resp_bytes);
+	s->pushed_serial = s->mail.change.serial;
+}
+
+/*
+ * A predecessor applied the request and was killed before the driver saw the answer: it is answered
+ * now, and not applied again. READ_ALARM changes nothing, and is never in doubt.
+ */
+static bool is_replay(
+	struct vrtc_session *s, const struct vrtc_chain *chain, const struct vrtc_command *cmd)
+{
+	if (!s->replay || chain->index != s->replay_index)
+		return false;
+	s->replay = false;
+	s->pushed_serial = s->serial;
+	return cmd->msg_type != VIRTIO_RTC_REQ_READ_ALARM;
+}
+
+/*
+ * Shows the driver what was pushed, and then the ledger that it was shown.
+ *
+ * @return  whether the driver wants to be signalled
+ */
+static bool publish(struct vrtc_session *s)
+{
+	bool signal = vrtc_vring_publish(&s->requestq);
+
+	if (s->pushed_serial) {
+		atomic_store_explicit(
+			&ledger_of(s)->answered_serial, s->pushed_serial, memory_order_release);
+		s->pushed_serial = 0;
+	}
+	return signal;
 }
 
 unsigned vrtc_session_poll(struct vrtc_session *s)
@@ -53,38 +115,95 @@ unsigned vrtc_session_poll(struct vrtc_session *s)
 	uint8_t resp[VRTC_RESP_BYTES_MAX];
 	struct vrtc_chain chain;
 	unsigned served = 0;
+	bool signal = false;
 
-	while (served < VRTC_SESSION_BUDGET &&
-		(result = vrtc_vring_pop(&s->requestq, &chain)) == VRTC_VRING_CHAIN) {
-		uint32_t resp_bytes = serve(s, &chain, resp);
-
-		vrtc_vring_push(&s->requestq, &chain, resp, resp_bytes);
+	if (s->mail_sent) {
+		if (!vrtc_alarm_mail_done(&s->mail))
+			return 1;
+		push_mail(s);
 		served++;
 	}
-	if (served > 0 && vrtc_vring_publish(&s->requestq))
-		vrtc_session_signal(s);
+	while (served < VRTC_SESSION_BUDGET &&
+		(result = vrtc_vring_pop(&s->requestq, &chain)) == VRTC_VRING_CHAIN) {
+		struct vrtc_command cmd;
+		uint32_t resp_bytes;
+
+		vrtc_device_decode(s->device, s->alarm, chain.req, chain.readable_bytes,
+			chain.writable_bytes, &cmd);
+		served++;
+		if (cmd.about_alarm && !is_replay(s, &chain, &cmd)) {
+			/*
+			 * All before it first: so the one request that can be applied and not
+			 * answered is the first that was not answered.
+			 */
+			signal |= publish(s);
+			send_mail(s, &chain, &cmd);
+			break;
+		}
+		resp_bytes = respond(s, &cmd, resp);
+		vrtc_vring_push(&s->requestq, &chain, resp, resp_bytes);
+	}
+	if (served > 0)
+		signal |= publish(s);
+	if (signal)
+		vrtc_callfd_signal(s->callfd);
 	if (result == VRTC_VRING_BROKEN && !s->fault_told)
 		tell_fault(s);
 	return served;
 }
 
-/* A descriptor of another kind can make the lcore sleep in write(), whatever its flags. */
-static bool is_eventfd(int fd)
+void vrtc_session_settle(struct vrtc_session *s)
 {
-	static const char wanted[] = "anon_inode:[eventfd]";
-	char path[32];
-	char target[sizeof(wanted)];
+	const struct timespec pause = {.tv_nsec = SETTLE_PAUSE_NS};
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return readlink(path, target, sizeof(target)) == (ssize_t)(sizeof(wanted) - 1) &&
-	       memcmp(target, wanted, sizeof(wanted) - 1) == 0;
+	if (!s->mail_sent)
+		return;
+	while (!vrtc_alarm_mail_done(&s->mail))
+		(void)nanosleep(&pause, NULL);
+	push_mail(s);
+	if (publish(s))
+		vrtc_callfd_signal(s->callfd);
 }
 
-int vrtc_session_start(
-	struct vrtc_session *s, const struct vrtc_session_ring *ring, const char **why)
+bool vrtc_session_is_fresh(const struct vrtc_session *s)
 {
-	struct vrtc_vring_config config = {
-		.mem = &s->mem,
+	return vrtc_vring_base(&s->requestq) == 0;
+}
+
+/* What a predecessor of ours left half done; see alarm_ledger.h. */
+static void look_for_replay(struct vrtc_session *s)
+{
+	struct vrtc_alarm_ledger *ledger = ledger_of(s);
+	uint16_t base = vrtc_vring_base(&s->requestq);
+
+	s->serial = vrtc_alarm_ledger_next_serial(ledger) - 1;
+	s->pushed_serial = 0;
+	s->replay = !vrtc_session_is_fresh(s) &&
+		    vrtc_alarm_ledger_unanswered(ledger, &s->replay_index) &&
+		    s->replay_index == base;
+	/* What is not found now was answered, or its driver is gone. */
+	if (!s->replay)
+		atomic_store_explicit(&ledger->answered_serial, s->serial, memory_order_release);
+}
+
+int vrtc_session_ring_config(const struct vrtc_session_ring *ring, const struct vrtc_guestmem *mem,
+	struct vrtc_vring_config *config, const char **why)
+{
+	/* Without it the rings are of the driver's byte order, and their layout is another one. */
+	if (!(ring->features & (1ULL << VIRTIO_F_VERSION_1))) {
+		*why = "VIRTIO_F_VERSION_1 is not negotiated";
+		return -EINVAL;
+	}
+	if (!vrtc_callfd_check(ring->callfd, ring->kickfd)) {
+		*why = "a kick or call descriptor is no eventfd";
+		return -EINVAL;
+	}
+	if (ring->size > UINT16_MAX) {
+		*why = "a ring is missing, misaligned or of a bad size";
+		return -EINVAL;
+	}
+	*config = (struct vrtc_vring_config){
+		.mem = mem,
 		.g_desc = ring->g_desc,
 		.g_driver = ring->g_avail,
 		.g_device = ring->g_used,
@@ -93,35 +212,26 @@ int vrtc_session_start(
 		.event_idx = ring->features & (1ULL << VIRTIO_RING_F_EVENT_IDX),
 		.indirect = ring->features & (1ULL << VIRTIO_RING_F_INDIRECT_DESC),
 	};
+	return 0;
+}
+
+int vrtc_session_start(
+	struct vrtc_session *s, const struct vrtc_session_ring *ring, const char **why)
+{
+	struct vrtc_vring_config config;
 	int rc;
 
-	/* Without it the rings are of the driver's byte order, and their layout is another one. */
-	if (!(ring->features & (1ULL << VIRTIO_F_VERSION_1))) {
-		*why = "VIRTIO_F_VERSION_1 is not negotiated";
+	if (vrtc_session_ring_config(ring, &s->mem, &config, why))
+		return -EINVAL;
+	rc = vrtc_vring_start(&s->requestq, &config);
+	if (rc) {
+		*why = vrtc_vring_start_error(rc);
 		return -EINVAL;
 	}
-	if ((ring->callfd >= 0 && !is_eventfd(ring->callfd)) ||
-		(ring->kickfd >= 0 && !is_eventfd(ring->kickfd))) {
-		*why = "a kick or call descriptor is no eventfd";
-		return -EINVAL;
-	}
-	rc = ring->size > UINT16_MAX ? -EINVAL : vrtc_vring_start(&s->requestq, &config);
-	if (rc == -EFAULT)
-		*why = "a ring lies outside of the guest's memory";
-	else if (rc)
-		*why = "a ring is missing, misaligned or of a bad size";
-	if (rc)
-		return -EINVAL;
 
 	s->callfd = ring->callfd;
 	s->kickfd = ring->kickfd;
-	/*
-	 * The lcore must never sleep in a write. The flag belongs to the open file, which the
-	 * front-end shares and could clear again: DESIGN.md, D15.
-	 */
-	if (s->callfd >= 0)
-		(void)fcntl(s->callfd, F_SETFL, O_NONBLOCK);
-
+	s->alarm = s->alarm_lcore && ring->features & (1ULL << VIRTIO_RTC_F_ALARM);
 	s->fault_told = false;
 	atomic_store_explicit(&s->faulty, false, memory_order_relaxed);
 	if (vrtc_vring_fault(&s->requestq)) {
@@ -129,17 +239,12 @@ int vrtc_session_start(
 		*why = vrtc_vring_fault(&s->requestq);
 		return -EINVAL;
 	}
+	if (s->alarm_lcore)
+		look_for_replay(s);
 	return 0;
 }
 
 int vrtc_session_node(const struct vrtc_session *s)
 {
-	long page_bytes = sysconf(_SC_PAGESIZE);
-	void *page = (void *)((uintptr_t)s->requestq.g_device & ~((uintptr_t)page_bytes - 1));
-	int node = -1;
-
-	/* Without target nodes it moves nothing and says where the page is, or -errno. */
-	if (move_pages(0, 1, &page, NULL, &node, 0) || node < 0)
-		return -1;
-	return node;
+	return vrtc_node_memory_of(s->requestq.g_device);
 }

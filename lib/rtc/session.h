@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One connection of a front-end: its guest's memory, its requestq and the device behind it.
+ * One connection of a front-end: its guest's memory, its requestq and the device behind it. The
+ * alarmq is the alarm lcore's (alarm_lcore.h), as are the alarms: a request about one is passed on
+ * by mail, and this device's next requests wait until it is answered. Other devices' do not.
  *
  * Two parties touch a session, never at the same time: the control threads (rte_vhost's, main)
  * while its requestq is stopped, and the lcore that polls it while it runs. backend.c starts and
@@ -9,8 +11,6 @@
  * Trust boundary: all that lies in guest memory, and all that rte_vhost passes on from the
  * front-end (ring addresses, sizes, descriptors), is hostile. It is checked here when the queue
  * starts and by vring.c at each access.
- *
- * The alarmq is not served: VIRTIO_RTC_F_ALARM is not offered, so it does not exist for the driver.
  */
 #ifndef VRTC_SESSION_H
 #define VRTC_SESSION_H
@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "alarm_lcore.h"
 #include "device.h"
 #include "guestmem.h"
 #include "timesource.h"
@@ -33,6 +34,19 @@ struct vrtc_session {
 	bool fault_told;  /* the control thread was told that the ring is broken */
 	int attention_fd; /* eventfd that wakes the control thread */
 	atomic_bool faulty;
+	bool alarm; /* VIRTIO_RTC_F_ALARM is negotiated */
+
+	/* The alarm request that is with the alarm lcore. */
+	bool mail_sent;
+	struct vrtc_alarm_mail mail;
+	struct vrtc_alarm_lcore *alarm_lcore; /* NULL: the device has no alarms */
+	struct vrtc_command mail_cmd;
+	struct vrtc_chain mail_chain;
+	uint64_t serial;        /* of the last one that was sent */
+	uint64_t pushed_serial; /* of one whose answer is pushed and not published; 0: none */
+	/* A predecessor applied the request of this index and did not live to answer it. */
+	bool replay;
+	uint16_t replay_index;
 
 	/* Of the control threads. */
 	int kickfd;
@@ -42,9 +56,10 @@ struct vrtc_session {
 /*
  * Serves what the driver made available, a bounded number of requests (VRTC_SESSION_BUDGET), and
  * signals the driver at most once. Without a lock, an allocation, a log line, or a system call but
- * the write to the call eventfd (and, once, to the attention eventfd).
+ * the write to the call eventfd (and, once, to the attention eventfd; and to the alarm lcore's
+ * if that one sleeps).
  *
- * @return  how many requests were served
+ * @return  how many requests were served; one that is with the alarm lcore counts: do not sleep
  */
 unsigned vrtc_session_poll(struct vrtc_session *s);
 
@@ -63,6 +78,15 @@ struct vrtc_session_ring {
 };
 
 /*
+ * What vrtc_vring_start() has to know of a ring; its descriptors are made ready, see callfd.h.
+ *
+ * @param why  set on error: a sentence for the log
+ * @return     0, or -EINVAL: no such queue can be served
+ */
+int vrtc_session_ring_config(const struct vrtc_session_ring *ring, const struct vrtc_guestmem *mem,
+	struct vrtc_vring_config *config, const char **why);
+
+/*
  * Starts the requestq. s->mem must be filled.
  *
  * @param why  set on error: a sentence for the log
@@ -70,6 +94,19 @@ struct vrtc_session_ring {
  */
 int vrtc_session_start(
 	struct vrtc_session *s, const struct vrtc_session_ring *ring, const char **why);
+
+/*
+ * After the poller let go of the session: waits for the alarm lcore if that has a request, and
+ * answers it, so that nothing is under way any more. Control threads.
+ */
+void vrtc_session_settle(struct vrtc_session *s);
+
+/*
+ * Whether the queue that was just started is that of a device which was reset: it begins at its
+ * beginning. (One that was stopped when its index had just come around to 0 looks the same; it is
+ * taken for a reset, too, whose only effect is that an alarm which is past expires again.)
+ */
+bool vrtc_session_is_fresh(const struct vrtc_session *s);
 
 /*
  * Signals the driver, wanted or not: once when a queue starts, since a predecessor may have died

@@ -395,6 +395,12 @@ int vrtc_vring_start(struct vrtc_vring *ring, const struct vrtc_vring_config *co
 	return 0;
 }
 
+const char *vrtc_vring_start_error(int rc)
+{
+	return rc == -EFAULT ? "a ring lies outside of the guest's memory"
+			     : "a ring is missing, misaligned or of a bad size";
+}
+
 /*
  * Looks how far the driver has come. It cannot have more chains under way than the ring has
  * entries, and one under way is one whose use we have not published: the driver has no way to know
@@ -435,7 +441,7 @@ enum vrtc_vring_result vrtc_vring_pop(struct vrtc_vring *ring, struct vrtc_chain
 	ring->fault = take_chain(ring, chain, head);
 	if (ring->fault != NULL)
 		return VRTC_VRING_BROKEN;
-	ring->avail_next++;
+	chain->index = ring->avail_next++;
 	return VRTC_VRING_CHAIN;
 }
 

@@ -81,6 +81,7 @@ struct vrtc_chain {
 	uint32_t readable_bytes;                          /* of the whole chain; 0 is possible */
 	uint32_t writable_bytes;                          /* of the whole chain; 0 is possible */
 	uint16_t id;                                      /* what the driver knows the chain by */
+	uint16_t index;                                   /* the free-running one of its pop */
 	uint8_t req[VRTC_REQ_BYTES_MAX];                  /* zeroes where the chain has less */
 	unsigned n_segments;                              /* segments beyond are not initialised */
 	struct vrtc_segment segment[VRTC_RESP_BYTES_MAX]; /* min(24, writable_bytes) bytes in all */
@@ -105,6 +106,9 @@ enum vrtc_vring_result { VRTC_VRING_BROKEN = -1, VRTC_VRING_EMPTY = 0, VRTC_VRIN
  *         -EFAULT: an area is not wholly inside of one region of mem
  */
 int vrtc_vring_start(struct vrtc_vring *ring, const struct vrtc_vring_config *config);
+
+/* What an error of vrtc_vring_start() means: a static sentence. */
+const char *vrtc_vring_start_error(int rc);
 
 /*
  * Takes the next chain.

@@ -52,7 +52,7 @@ static struct answer ask_in_room(const void *req, uint32_t readable_bytes, uint3
 
 	memset(&answer, 0x5a, sizeof(answer));
 	memcpy(copy, req, readable_bytes < sizeof(copy) ? readable_bytes : sizeof(copy));
-	vrtc_device_decode(&device, copy, readable_bytes, writable_bytes, &cmd);
+	vrtc_device_decode(&device, false, copy, readable_bytes, writable_bytes, &cmd);
 	answer.bytes = vrtc_device_respond(&device, &leap, &cmd, &now, answer.resp);
 	assert_true(answer.bytes <= sizeof(answer.resp));
 	assert_true(answer.bytes <= writable_bytes);
@@ -230,7 +230,7 @@ static void read_needs_the_time_of_its_clock_and_no_other_message_needs_any(void
 			struct request r = make(messages[m], id, 0);
 			struct vrtc_command cmd;
 
-			vrtc_device_decode(&device, r.b, 24, 24, &cmd);
+			vrtc_device_decode(&device, false, r.b, 24, 24, &cmd);
 			assert_int_equal(cmd.timebase, messages[m] == VIRTIO_RTC_REQ_READ
 							       ? timebase[id]
 							       : VRTC_TIMEBASE_NONE);
@@ -247,7 +247,7 @@ static void a_reading_that_the_host_cannot_give_is_eio(void **state)
 	struct vrtc_command cmd;
 
 	(void)state;
-	vrtc_device_decode(&device, r.b, 16, 16, &cmd);
+	vrtc_device_decode(&device, false, r.b, 16, 16, &cmd);
 	assert_int_equal(vrtc_device_respond(&device, &leap, &cmd, &unknown, resp), 16);
 	assert_int_equal(resp[0], VIRTIO_RTC_S_EIO);
 	assert_int_equal(vrtc_device_respond(&device, &leap, &cmd, &before_1972, resp), 16);
@@ -467,11 +467,11 @@ static void a_device_without_clocks_says_so_and_has_no_clock_0(void **state)
 	struct vrtc_command cmd;
 
 	(void)state;
-	vrtc_device_decode(&none, cfg.b, 8, 16, &cmd);
+	vrtc_device_decode(&none, false, cfg.b, 8, 16, &cmd);
 	assert_int_equal(vrtc_device_respond(&none, &leap, &cmd, &now, resp), 16);
 	assert_int_equal(resp[0], VIRTIO_RTC_S_OK);
 	assert_int_equal(resp[8] | resp[9], 0);
-	vrtc_device_decode(&none, read.b, 16, 16, &cmd);
+	vrtc_device_decode(&none, false, read.b, 16, 16, &cmd);
 	assert_int_equal(vrtc_device_respond(&none, &leap, &cmd, &now, resp), 16);
 	assert_int_equal(resp[0], VIRTIO_RTC_S_ENODEV);
 }
