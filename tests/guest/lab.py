@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The laboratory: a guest with two NUMA nodes that runs the daemon itself, as its own root, so that
+clocks are set and leap seconds inserted under it, and nobody is harmed.
+
+Its cases judge for themselves, inside of the guest (lab/case_*.c). Here they get names and a guest:
+one boot for all of them, unless a case leaves it in pieces. `CASES` is for run's own.
+"""
+
+import atexit
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+
+from vm import (BOOT_S, EXIT_UNAVAILABLE, HERE, Answer, Failure, Guest, Process, Qmp, Skip, check,
+                find_daemon, provide)
+
+# Longer than the laboratory itself allows a case (CASE_MS_MAX in lab/main.c).
+CASE_S = 120
+
+# What each is for. The names are those of lab/cases.c, without "lab-".
+PURPOSES = {
+    "lab-read-steps": """The clock is stepped: UTC, smeared UTC and TAI follow at once, the
+        monotonic clock does not; with a kernel that was not told TAI, was, was told a wrong one.""",
+    "lab-read-leap": """The kernel inserts a leap second: UTC shows 23:59:59 twice, TAI and smeared
+        UTC go on without a step (a kernel that knows TAI).""",
+    "lab-read-leap-untold": """The same with a kernel that was not told TAI: UTC is the host's; how
+        far off TAI and smeared UTC are is measured.""",
+    "lab-numa-requests": """Two nodes: an lcore on the node of the guest's memory serves its
+        requests; with a single request lcore, the log says that it is remote.""",
+}
+
+
+class LabGuest(Guest):
+    """The laboratory's machine: four CPUs and half a gigabyte of memory, on two nodes."""
+
+    def __init__(self, log_dir, initrd):  # pylint: disable=super-init-not-called
+        self.name = "lab"
+        self.facts_path = os.path.join(log_dir, "lab-facts.log")
+        self.console_path = os.path.join(log_dir, "lab-console.log")
+        self.buffer = b""
+        self.step_now = None
+        line, line_qemu = socket.socketpair()
+        monitor, monitor_qemu = socket.socketpair()
+        nodes = []
+        for node, cpus in enumerate(("0-1", "2-3")):
+            nodes += ["-object", f"memory-backend-ram,id=mem{node},size=256M",
+                      "-numa", f"node,nodeid={node},memdev=mem{node},cpus={cpus}"]
+        argv = [
+            # DPDK wants more of a CPU than QEMU's default has.
+            provide("fetch-qemu"), "-nodefaults", "-no-user-config", "-display", "none",
+            "-accel", "tcg", "-cpu", "max", "-M", "q35", "-smp", "4", "-m", "512M", *nodes,
+            "-kernel", os.path.join(provide("build-guest"), "vmlinuz"), "-initrd", initrd,
+            "-append", "console=ttyS0 panic=-1 quiet", "-no-reboot",
+            "-chardev", f"file,id=console,path={self.console_path}", "-serial", "chardev:console",
+            "-chardev", f"socket,id=line,fd={line_qemu.fileno()}", "-serial", "chardev:line",
+            "-chardev", f"socket,id=monitor,fd={monitor_qemu.fileno()}",
+            "-object", "monitor-qmp,id=qmp,chardev=monitor",
+        ]
+        self.line = line
+        with line_qemu, monitor_qemu:
+            self.process = Process("lab-qemu", argv, log_dir,
+                                   pass_fds=(line_qemu.fileno(), monitor_qemu.fileno()))
+        try:
+            self.qmp = Qmp(monitor, self.process)
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def wait_ready(self, seconds=BOOT_S):
+        while self._fact(seconds)[0] != "ready":
+            pass
+
+    def case(self, name):
+        """Runs one; returns its facts, the last of which is the verdict."""
+        answer = Answer(name)
+        self.step_now = name
+        self._send(name)
+        while True:
+            key, value, _ = self._fact(CASE_S)
+            if key == "ready":
+                return answer
+            answer[key] = value
+            answer.every.append((key, value))
+
+    def power_off(self):
+        self._send("poweroff")
+        self.process.wait(20)
+
+
+class Laboratory:
+    """The one guest of a run: booted for the first case, and again after one that it has not
+    survived."""
+
+    def __init__(self):
+        self.dir = None
+        self.guest = None
+
+    def open(self):
+        if self.dir is None:
+            self.dir = tempfile.mkdtemp(prefix="dpdk-rtc-lab-")
+            atexit.register(self.close)
+            made = subprocess.run([os.path.join(HERE, "lab", "build"), find_daemon(), self.dir],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                  timeout=300, check=False)
+            if made.returncode == EXIT_UNAVAILABLE:
+                raise Skip(made.stderr.strip())
+            check(made.returncode == 0, f"lab/build failed: {made.stderr.strip()}")
+        if self.guest is None:
+            self.guest = LabGuest(self.dir, os.path.join(self.dir, "initrd.img"))
+            self.guest.wait_ready()
+
+    def run(self, name):
+        self.open()
+        guest, self.guest = self.guest, None
+        try:
+            answer = guest.case(name)
+        except BaseException:
+            guest.end()
+            raise
+        self.guest = guest
+        return answer
+
+    def keep_logs(self, log_dir):
+        """The machine's logs beside a case's own, for whoever looks for the reason."""
+        for name in os.listdir(self.dir) if self.dir else ():
+            if name.endswith(".log"):
+                shutil.copy(os.path.join(self.dir, name), log_dir)
+
+    def close(self):
+        if self.guest:
+            try:
+                self.guest.power_off()
+            except (Failure, OSError):
+                pass
+            self.guest.end()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+_laboratory = Laboratory()
+
+
+def _run_case(name, bench):
+    bench.needs_daemon()
+    try:
+        answer = _laboratory.run(name)
+    finally:
+        _laboratory.keep_logs(bench.log_dir)
+    for key, value in answer.every:
+        if key == "note":
+            bench.note(value)
+    if "failed" in answer:
+        with open(os.path.join(bench.log_dir, "lab-daemon.log"), "w", encoding="utf-8") as log:
+            log.writelines(value + "\n" for key, value in answer.every if key == "log")
+        raise Failure(answer["failed"].partition(": ")[2])
+    if "skipped" in answer:
+        raise Skip(answer["skipped"].partition(": ")[2])
+    check(answer["passed"] == name, f"the laboratory passed {answer['passed']}")
+
+
+def _make(case_name, purpose):
+    def function(bench):
+        _run_case(case_name.removeprefix("lab-"), bench)
+
+    function.__doc__ = purpose
+    return function
+
+
+CASES = {name: _make(name, purpose) for name, purpose in PURPOSES.items()}

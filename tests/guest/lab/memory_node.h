@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * On which NUMA node memory is put, and where it is. The kernel's calls, without libnuma, which
+ * there is no static one of. What goes wrong ends the case.
+ */
+#ifndef LAB_MEMORY_NODE_H
+#define LAB_MEMORY_NODE_H
+
+/** How many nodes with memory the kernel has. */
+unsigned int lab_nodes(void);
+
+/** From now on, pages that this process touches first are on that node; -1: where it runs. */
+void lab_memory_bind(int node);
+
+/** @return the node of the page at address */
+int lab_memory_node(void *address);
+
+#endif
