@@ -25,9 +25,13 @@ enum option_id {
 	OPTION_SOCKET_PATH,
 	OPTION_CLIENT,
 	OPTION_CLOCKS,
+	OPTION_RETAIN,
+	OPTION_ALARM_ACTION,
 	OPTION_CONFIG,
 	OPTION_IDLE,
 	OPTION_LEAP_TABLE,
+	OPTION_ALARM_LCORE,
+	OPTION_ALARM_STORE,
 	OPTION_CHECK_CONFIG,
 	OPTION_FD,
 	OPTION_PRINT_CAPABILITIES,
@@ -42,9 +46,13 @@ static const struct option {
 	[OPTION_SOCKET_PATH] = {"--socket-path", "PATH"},
 	[OPTION_CLIENT] = {"--client", NULL},
 	[OPTION_CLOCKS] = {"--clocks", "LIST"},
+	[OPTION_RETAIN] = {"--retain", "SCOPE"},
+	[OPTION_ALARM_ACTION] = {"--alarm-action", "ACTION"},
 	[OPTION_CONFIG] = {"--config", "FILE"},
 	[OPTION_IDLE] = {"--idle", "POLICY"},
 	[OPTION_LEAP_TABLE] = {"--leap-table", "FILE"},
+	[OPTION_ALARM_LCORE] = {"--alarm-lcore", "LCORES"},
+	[OPTION_ALARM_STORE] = {"--alarm-store", "DIR"},
 	[OPTION_CHECK_CONFIG] = {"--check-config", NULL},
 	[OPTION_FD] = {"--fd", "FDNUM"},
 	[OPTION_PRINT_CAPABILITIES] = {"--print-capabilities", NULL},
@@ -71,9 +79,13 @@ struct wishes {
 	enum app_action action;
 	bool client;
 	const char *clocks;
+	const char *retain;
+	const char *alarm_action;
 	const char *config;
 	const char *idle;
 	const char *leap_table;
+	const char *alarm_lcore;
+	const char *alarm_store;
 	const char **socket;
 	unsigned n_sockets;
 };
@@ -207,6 +219,27 @@ static void name_after_socket(const struct app_config *config, struct app_device
 	}
 }
 
+static bool has_alarm(const struct app_device_config *device)
+{
+	for (unsigned i = 0; i < device->n_clocks; i++)
+		if (device->clock[i].alarm)
+			return true;
+	return false;
+}
+
+/* An action that would never be taken was meant for an alarm: the clocks are not what was meant. */
+static bool action_has_alarm(const struct app_device_config *device, const char *clocks, char *why)
+{
+	if (device->alarm_action[0] == '\0' || has_alarm(device))
+		return true;
+	why[0] = '\0';
+	app_config_append(why, APP_WHY_BYTES,
+		"no clock of the device has an alarm, its clocks are %.*s; accepted: a clock with "
+		"+alarm among them, or no action",
+		SHOWN_BYTES, clocks);
+	return false;
+}
+
 /* ---- argv. */
 
 static int find_option(const char *arg, size_t name_bytes)
@@ -264,6 +297,12 @@ static int take_option(
 	case OPTION_CLOCKS:
 		w->clocks = value;
 		return 0;
+	case OPTION_RETAIN:
+		w->retain = value;
+		return 0;
+	case OPTION_ALARM_ACTION:
+		w->alarm_action = value;
+		return 0;
 	case OPTION_CONFIG:
 		w->config = value;
 		return 0;
@@ -272,6 +311,12 @@ static int take_option(
 		return 0;
 	case OPTION_LEAP_TABLE:
 		w->leap_table = value;
+		return 0;
+	case OPTION_ALARM_LCORE:
+		w->alarm_lcore = value;
+		return 0;
+	case OPTION_ALARM_STORE:
+		w->alarm_store = value;
 		return 0;
 	case OPTION_CHECK_CONFIG:
 		w->action = APP_CHECK_CONFIG;
@@ -361,6 +406,21 @@ static int split_argv(struct app_config *config, int argc, char **argv, const st
 
 /* ---- The file. */
 
+/* Of the file, or of the command line after it. */
+static bool take_store(struct app_config *config, const char *value, char *why)
+{
+	const char *dir;
+
+	if (!app_value_alarm_store(value, &config->alarm_store, &dir, why))
+		return false;
+	free(config->alarm_store_dir);
+	config->alarm_store_dir = dir ? strdup(dir) : NULL;
+	if (!dir || config->alarm_store_dir)
+		return true;
+	snprintf(why, APP_WHY_BYTES, "%s", strerror(ENOMEM));
+	return false;
+}
+
 static int fail_entry(const struct report *r, const char *path,
 	const struct app_config_section *section, const struct app_config_entry *entry,
 	const char *why)
@@ -387,9 +447,16 @@ static int take_global(struct app_config *config, const char *path,
 			config->leap_table = strdup(entry->value);
 			if (!config->leap_table)
 				return fail_entry(r, path, section, entry, strerror(ENOMEM));
+		} else if (strcmp(entry->key, "alarm_lcore") == 0) {
+			if (!app_value_alarm_lcore(entry->value, &config->alarm_lcores, why))
+				return fail_entry(r, path, section, entry, why);
+		} else if (strcmp(entry->key, "alarm_store") == 0) {
+			if (!take_store(config, entry->value, why))
+				return fail_entry(r, path, section, entry, why);
 		} else {
-			return fail_entry(
-				r, path, section, entry, "no such key; accepted: idle, leap_table");
+			return fail_entry(r, path, section, entry,
+				"no such key; accepted: idle, leap_table, alarm_lcore, "
+				"alarm_store");
 		}
 	}
 	return 0;
@@ -401,6 +468,8 @@ static int take_device(struct app_config *config, const char *path,
 	const struct app_config_place here = {
 		.path = path, .line = section->line, .section = section->name};
 	const struct app_config_entry *socket = NULL;
+	const struct app_config_entry *action = NULL;
+	const char *clocks = APP_CLOCKS_DEFAULT;
 	struct app_device_config device = {0};
 	const char *shown = app_config_file_shown(path, ORIGIN_PATH_BYTES);
 	char why[APP_WHY_BYTES];
@@ -418,10 +487,17 @@ static int take_device(struct app_config *config, const char *path,
 		} else if (strcmp(entry->key, "mode") == 0) {
 			good = app_value_mode(entry->value, &device.client, why);
 		} else if (strcmp(entry->key, "clocks") == 0) {
+			clocks = entry->value;
 			good = app_value_clocks(&device, entry->value, why);
+		} else if (strcmp(entry->key, "retain") == 0) {
+			good = app_value_retain(entry->value, &device.retain, why);
+		} else if (strcmp(entry->key, "alarm_action") == 0) {
+			action = entry;
+			good = app_value_alarm_action(&device, entry->value, why);
 		} else {
 			return fail_entry(r, path, section, entry,
-				"no such key; accepted: socket, mode, clocks");
+				"no such key; accepted: socket, mode, clocks, retain, "
+				"alarm_action");
 		}
 		if (!good)
 			return fail_entry(r, path, section, entry, why);
@@ -429,6 +505,8 @@ static int take_device(struct app_config *config, const char *path,
 	if (!socket)
 		return app_config_file_error(&here, r->error, r->bytes,
 			"the device has no socket; accepted: socket = PATH");
+	if (!action_has_alarm(&device, clocks, why))
+		return fail_entry(r, path, section, action, why);
 	snprintf(device.origin, sizeof(device.origin),
 		"%s%s:%u: [%s] socket = ", shown == path ? "" : "...", shown, socket->line,
 		section->name);
@@ -479,12 +557,40 @@ static int grant_sockets(struct app_config *config, const struct wishes *w, cons
 			"%s=", options[OPTION_SOCKET_PATH].name);
 		if (!app_value_clocks(&device, clocks, why))
 			return fail_option(r, OPTION_CLOCKS, clocks, why);
+		if (w->retain && !app_value_retain(w->retain, &device.retain, why))
+			return fail_option(r, OPTION_RETAIN, w->retain, why);
+		if (w->alarm_action && (!app_value_alarm_action(&device, w->alarm_action, why) ||
+					       !action_has_alarm(&device, clocks, why)))
+			return fail_option(r, OPTION_ALARM_ACTION, w->alarm_action, why);
 		if (!app_value_socket_path(&device, w->socket[i], why))
 			return fail_option(r, OPTION_SOCKET_PATH, w->socket[i], why);
 		name_after_socket(config, &device);
 		if (!add_device(config, &device, why))
 			return fail_option(r, OPTION_SOCKET_PATH, w->socket[i], why);
 	}
+	return 0;
+}
+
+/* Silence would leave the file's devices without what was asked for. */
+static int refuse_without_socket(const struct wishes *w, const struct report *r)
+{
+	const struct {
+		bool asked;
+		enum option_id id;
+		const char *in_file;
+	} of_sockets[] = {
+		{w->client, OPTION_CLIENT, "mode = client"},
+		{w->clocks != NULL, OPTION_CLOCKS, "clocks = LIST"},
+		{w->retain != NULL, OPTION_RETAIN, "retain = SCOPE"},
+		{w->alarm_action != NULL, OPTION_ALARM_ACTION, "alarm_action = ACTION"},
+	};
+
+	for (unsigned i = 0; i < sizeof(of_sockets) / sizeof(of_sockets[0]); i++)
+		if (of_sockets[i].asked)
+			return fail(r,
+				"%s: is for devices of --socket-path; accepted for those of a "
+				"file: %s in their sections",
+				options[of_sockets[i].id].name, of_sockets[i].in_file);
 	return 0;
 }
 
@@ -504,6 +610,10 @@ static int grant(struct app_config *config, const struct wishes *w, const struct
 		if (!config->leap_table)
 			return fail(r, "%s", strerror(ENOMEM));
 	}
+	if (w->alarm_lcore && !app_value_alarm_lcore(w->alarm_lcore, &config->alarm_lcores, why))
+		return fail_option(r, OPTION_ALARM_LCORE, w->alarm_lcore, why);
+	if (w->alarm_store && !take_store(config, w->alarm_store, why))
+		return fail_option(r, OPTION_ALARM_STORE, w->alarm_store, why);
 	err = grant_sockets(config, w, r);
 	if (err)
 		return err;
@@ -515,13 +625,8 @@ static int grant(struct app_config *config, const struct wishes *w, const struct
 	if (config->n_devices == 0)
 		return fail(r, "no device: give --socket-path PATH for each, or --config FILE with "
 			       "sections [device NAME]; see --help");
-	/* Silence would leave the file's devices without what was asked for. */
-	if (w->n_sockets == 0 && (w->client || w->clocks))
-		return fail(r,
-			"%s: is for devices of --socket-path; accepted for those of a file: %s",
-			options[w->client ? OPTION_CLIENT : OPTION_CLOCKS].name,
-			w->client ? "mode = client in their sections"
-				  : "clocks = LIST in their sections");
+	if (w->n_sockets == 0)
+		return refuse_without_socket(w, r);
 	return 0;
 }
 
@@ -539,6 +644,7 @@ static int make(
 	config->action = w->action;
 	if (w->action != APP_RUN && w->action != APP_CHECK_CONFIG)
 		return 0;
+	config->alarm_store = true;
 	config->leap_table = strdup(APP_LEAP_TABLE);
 	config->device = calloc(APP_DEVICES_MAX, sizeof(config->device[0]));
 	if (!config->leap_table || !config->device)
@@ -567,8 +673,17 @@ int app_config_parse(
 	return err;
 }
 
+bool app_config_has_alarms(const struct app_config *config)
+{
+	for (unsigned i = 0; i < config->n_devices; i++)
+		if (has_alarm(&config->device[i]))
+			return true;
+	return false;
+}
+
 void app_config_free(struct app_config *config)
 {
+	free(config->alarm_store_dir);
 	free(config->leap_table);
 	free(config->device);
 	free(config->eal);

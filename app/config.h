@@ -28,6 +28,8 @@
 /* "qmp:PATH" or "exec:PROGRAM", with its NUL. */
 #define APP_ACTION_BYTES   256
 #define APP_ALARM_LCORES   16
+/* A folder for alarms, with its NUL: VRTC_ALARM_STORE_PATH_BYTES of alarm_store.h. */
+#define APP_STORE_BYTES    256
 #define APP_LEAP_TABLE     "/usr/share/zoneinfo/leap-seconds.list"
 
 struct app_device_config {
@@ -53,7 +55,7 @@ enum app_action {
 /* Which lcores fire alarms. */
 struct app_alarm_lcores {
 	enum {
-		APP_ALARM_LCORES_AUTO, /* one on each NUMA node that can spare one, see lcore_roles.h */
+		APP_ALARM_LCORES_AUTO,   /* one on each node that can spare one: lcore_roles.h */
 		APP_ALARM_LCORES_SHARED, /* the request lcores do it */
 		APP_ALARM_LCORES_LIST,
 	} choice;
@@ -82,8 +84,9 @@ struct app_config {
 
 /*
  * Reads argv, and the file that it names. Devices of the file come first, in its order, then those
- * of --socket-path. --idle and --leap-table have precedence over the file's [global]; --clocks and
- * --client are for the devices of --socket-path. --print-capabilities makes everything else moot,
+ * of --socket-path. --idle, --leap-table, --alarm-lcore and --alarm-store have precedence over the
+ * file's [global]; --clocks, --client, --retain and --alarm-action are for the devices of
+ * --socket-path. --print-capabilities makes everything else moot,
  * as QEMU's conventions for back-ends say (docs/interop/vhost-user.rst).
  *
  * Nothing is looked at but argv and that one file: whether sockets and leap table are there, and as
@@ -98,6 +101,9 @@ int app_config_parse(
 	struct app_config *config, int argc, char **argv, char *error, unsigned error_bytes);
 
 void app_config_free(struct app_config *config);
+
+/* Whether a clock of any device has an alarm. */
+bool app_config_has_alarms(const struct app_config *config);
 
 /* What --help, --version and --print-capabilities print. */
 void app_config_print_help(void);

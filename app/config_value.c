@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <rte_config.h>
+
 static const char *const idle_names[] = {
 	[VRTC_IDLE_BUSY] = "busy",
 	[VRTC_IDLE_PAUSE] = "pause",
@@ -70,15 +72,17 @@ bool app_value_clocks(struct app_device_config *device, const char *list, char *
 	}
 }
 
-bool app_value_socket_path(struct app_device_config *device, const char *path, char *why)
+/* A path that a socket of ours, or of QEMU's monitor, can have. */
+static bool check_socket_path(const char *path, char *why)
 {
+	const size_t bytes_max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
 	const char *slash = strrchr(path, '/');
 	const char *file = slash ? slash + 1 : path;
 	size_t bytes = strlen(path);
 
-	if (bytes >= sizeof(device->socket_path)) {
+	if (bytes > bytes_max) {
 		snprintf(why, APP_WHY_BYTES, "the path has %zu bytes; accepted: up to %zu", bytes,
-			sizeof(device->socket_path) - 1);
+			bytes_max);
 		return false;
 	}
 	if (file[0] == '\0' || strcmp(file, ".") == 0 || strcmp(file, "..") == 0) {
@@ -86,7 +90,14 @@ bool app_value_socket_path(struct app_device_config *device, const char *path, c
 			bytes > 0 ? "names a folder" : "the path is empty");
 		return false;
 	}
-	memcpy(device->socket_path, path, bytes + 1);
+	return true;
+}
+
+bool app_value_socket_path(struct app_device_config *device, const char *path, char *why)
+{
+	if (!check_socket_path(path, why))
+		return false;
+	memcpy(device->socket_path, path, strlen(path) + 1);
 	return true;
 }
 
@@ -130,5 +141,143 @@ bool app_value_mode(const char *text, bool *client, char *why)
 		return false;
 	}
 	*client = text[0] == 'c';
+	return true;
+}
+
+static const char *const retain_names[] = {
+	[VRTC_RETAIN_VMM] = "vmm",
+	[VRTC_RETAIN_NAME] = "name",
+	[VRTC_RETAIN_NO] = "no",
+};
+
+bool app_value_retain(const char *text, enum vrtc_retain *retain, char *why)
+{
+	for (unsigned i = 0; i < sizeof(retain_names) / sizeof(retain_names[0]); i++) {
+		if (strcmp(text, retain_names[i]) == 0) {
+			*retain = (enum vrtc_retain)i;
+			return true;
+		}
+	}
+	snprintf(why, APP_WHY_BYTES,
+		"alarms cannot be retained so; accepted: vmm (for one front-end process), name "
+		"(for whoever uses the device), no (not even over a reset)");
+	return false;
+}
+
+static bool is_listed(const struct app_alarm_lcores *lcores, unsigned lcore_id)
+{
+	for (unsigned i = 0; i < lcores->n; i++)
+		if (lcores->lcore[i] == lcore_id)
+			return true;
+	return false;
+}
+
+/* The number that a text begins with, and the blanks around it; NULL: it begins with none. */
+static const char *read_lcore(const char *text, unsigned *lcore_id)
+{
+	text += strspn(text, " \t");
+	if (*text < '0' || *text > '9')
+		return NULL;
+	for (*lcore_id = 0; *text >= '0' && *text <= '9'; text++)
+		if (*lcore_id < RTE_MAX_LCORE)
+			*lcore_id = *lcore_id * 10 + (unsigned)(*text - '0');
+	return text + strspn(text, " \t");
+}
+
+bool app_value_alarm_lcore(const char *text, struct app_alarm_lcores *lcores, char *why)
+{
+	static const char accepted[] = "auto, shared, or lcores of the EAL as in 3,11";
+	struct app_alarm_lcores list = {.choice = APP_ALARM_LCORES_LIST};
+
+	if (strcmp(text, "auto") == 0 || strcmp(text, "shared") == 0) {
+		*lcores = (struct app_alarm_lcores){
+			.choice = text[0] == 'a' ? APP_ALARM_LCORES_AUTO : APP_ALARM_LCORES_SHARED};
+		return true;
+	}
+	for (;; text++) {
+		unsigned lcore_id = 0;
+
+		text = read_lcore(text, &lcore_id);
+		if (!text || (*text != '\0' && *text != ',')) {
+			snprintf(
+				why, APP_WHY_BYTES, "not a list of lcores; accepted: %s", accepted);
+			return false;
+		}
+		if (lcore_id >= RTE_MAX_LCORE) {
+			snprintf(why, APP_WHY_BYTES,
+				"an EAL has no such lcore; accepted: %s, each up to %d", accepted,
+				RTE_MAX_LCORE - 1);
+			return false;
+		}
+		if (is_listed(&list, lcore_id)) {
+			snprintf(why, APP_WHY_BYTES,
+				"lcore %u is there twice; accepted: %s, each once", lcore_id,
+				accepted);
+			return false;
+		}
+		if (list.n == APP_ALARM_LCORES) {
+			snprintf(why, APP_WHY_BYTES, "too many lcores; accepted: %s, up to %d",
+				accepted, APP_ALARM_LCORES);
+			return false;
+		}
+		list.lcore[list.n++] = lcore_id;
+		if (*text == '\0') {
+			*lcores = list;
+			return true;
+		}
+	}
+}
+
+bool app_value_alarm_store(const char *text, bool *store, const char **dir, char *why)
+{
+	static const char accepted[] = "auto, none, or the absolute path of a folder on a tmpfs";
+	bool is_word = strcmp(text, "auto") == 0 || strcmp(text, "none") == 0;
+
+	if (!is_word && text[0] != '/') {
+		snprintf(why, APP_WHY_BYTES, "not an absolute path; accepted: %s", accepted);
+		return false;
+	}
+	if (strlen(text) >= APP_STORE_BYTES) {
+		snprintf(why, APP_WHY_BYTES, "the path has %zu bytes; accepted: %s, up to %d",
+			strlen(text), accepted, APP_STORE_BYTES - 1);
+		return false;
+	}
+	*store = strcmp(text, "none") != 0;
+	*dir = is_word ? NULL : text;
+	return true;
+}
+
+bool app_value_alarm_action(struct app_device_config *device, const char *text, char *why)
+{
+	static const char qmp[] = "qmp:";
+	static const char exec[] = "exec:";
+	size_t bytes = strlen(text);
+
+	if (strcmp(text, "none") == 0) {
+		device->alarm_action[0] = '\0';
+		return true;
+	}
+	if (strncmp(text, qmp, strlen(qmp)) == 0) {
+		if (!check_socket_path(text + strlen(qmp), why))
+			return false;
+	} else if (strncmp(text, exec, strlen(exec)) == 0) {
+		if (text[strlen(exec)] != '/' || text[bytes - 1] == '/') {
+			snprintf(why, APP_WHY_BYTES,
+				"not an absolute path of a program; accepted: exec:/PROGRAM, "
+				"without arguments");
+			return false;
+		}
+	} else {
+		snprintf(why, APP_WHY_BYTES,
+			"no such action; accepted: none, qmp:PATH (wakes a QEMU's guest), "
+			"exec:PROGRAM (starts a program)");
+		return false;
+	}
+	if (bytes >= sizeof(device->alarm_action)) {
+		snprintf(why, APP_WHY_BYTES, "the action has %zu bytes; accepted: up to %zu", bytes,
+			sizeof(device->alarm_action) - 1);
+		return false;
+	}
+	memcpy(device->alarm_action, text, bytes + 1);
 	return true;
 }

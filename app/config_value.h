@@ -14,10 +14,16 @@
 
 bool app_value_idle(const char *text, enum vrtc_idle *idle, char *why);
 bool app_value_mode(const char *text, bool *client, char *why);
+bool app_value_retain(const char *text, enum vrtc_retain *retain, char *why);
+bool app_value_alarm_lcore(const char *text, struct app_alarm_lcores *lcores, char *why);
+
+/* *dir: where in the text the folder is, as long as that is there; NULL: by default, or none. */
+bool app_value_alarm_store(const char *text, bool *store, const char **dir, char *why);
 
 /* These fill in their part of the device. */
 bool app_value_clocks(struct app_device_config *device, const char *list, char *why);
 bool app_value_socket_path(struct app_device_config *device, const char *path, char *why);
+bool app_value_alarm_action(struct app_device_config *device, const char *text, char *why);
 bool app_value_name(struct app_device_config *device, const char *name, char *why);
 
 /* Whether a device's name may have the character; first: as its first one. */

@@ -134,7 +134,10 @@ static int start_eal(const struct app_config *config, bool *shared_cpu)
 	if (by_default) {
 		if (sched_getaffinity(0, sizeof(allowed), &allowed))
 			return fail("cannot read the CPUs that we may run on", strerror(errno));
-		app_eal_default_make(&eal, &allowed, config->eal[0]);
+		app_eal_default_make(&eal, &allowed,
+			app_config_has_alarms(config) &&
+				config->alarm_lcores.choice != APP_ALARM_LCORES_SHARED,
+			config->eal[0]);
 		app_eal_default_runtime_dir();
 		*shared_cpu = eal.shared_cpu;
 	}

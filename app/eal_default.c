@@ -6,7 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void app_eal_default_make(struct app_eal_default *eal, const cpu_set_t *allowed, char *program)
+void app_eal_default_make(
+	struct app_eal_default *eal, const cpu_set_t *allowed, bool alarms, char *program)
 {
 	/*
 	 * 64 MB of address space, of which some MB are touched. No telemetry socket as long as
@@ -18,6 +19,7 @@ void app_eal_default_make(struct app_eal_default *eal, const cpu_set_t *allowed,
 		    prefix[] = "--file-prefix=dpdk-rtc", no_telemetry[] = "--no-telemetry",
 		    log_eal[] = "--log-level=lib.eal:warning", lcores[] = "--lcores";
 	int first = -1;
+	int before_last = -1;
 	int last = -1;
 
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
@@ -25,10 +27,15 @@ void app_eal_default_make(struct app_eal_default *eal, const cpu_set_t *allowed,
 			continue;
 		if (first < 0)
 			first = cpu;
+		before_last = last;
 		last = cpu;
 	}
 	eal->shared_cpu = first == last;
-	snprintf(eal->lcores, sizeof(eal->lcores), "0@%d,1@%d", first, last);
+	if (alarms && before_last >= 0 && before_last != first)
+		snprintf(eal->lcores, sizeof(eal->lcores), "0@%d,1@%d,2@%d", first, last,
+			before_last);
+	else
+		snprintf(eal->lcores, sizeof(eal->lcores), "0@%d,1@%d", first, last);
 
 	eal->argc = 0;
 	eal->argv[eal->argc++] = program;

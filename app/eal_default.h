@@ -2,7 +2,7 @@
 /*
  * The EAL of somebody who does not want to know of it: no hugepages, no PCI, no root, no files that
  * outlive us; one lcore for control and one for requests, each on a CPU of its own where there are
- * two.
+ * two, and one for alarms where there are three.
  */
 #ifndef APP_EAL_DEFAULT_H
 #define APP_EAL_DEFAULT_H
@@ -21,12 +21,17 @@ struct app_eal_default {
 
 /*
  * @param allowed  CPUs that we may run on, at least one
+ * @param alarms   whether an lcore for alarms is wanted
  * @param eal      filled; argv points into it and into static strings, and must not be moved
  *
- * The request lcore gets the last of the CPUs: the first ones are where interrupts and other
- * people's work go by default.
+ * Lcore 0 is for control, lcore 1 for requests, and lcore 2, if there is one, for alarms: of the
+ * workers the last is what app_lcore_roles_assign() takes for them.
+ *
+ * Control gets the first of the CPUs, requests the last and alarms the one before it: the first
+ * ones are where interrupts and other people's work go by default.
  */
-void app_eal_default_make(struct app_eal_default *eal, const cpu_set_t *allowed, char *program);
+void app_eal_default_make(
+	struct app_eal_default *eal, const cpu_set_t *allowed, bool alarms, char *program);
 
 /*
  * Sees to a runtime folder that other users do not lock us out of: the EAL's is /tmp/dpdk for those

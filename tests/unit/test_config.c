@@ -210,8 +210,9 @@ static void what_stands_before_two_dashes_is_the_eals(void **state)
 	assert_int_equal(c.n_eal, 1);
 	app_config_free(&c);
 
-	REFUSED("--: no such option; accepted: --socket-path, --client, --clocks, --config, "
-		"--idle, --leap-table, --check-config, --print-capabilities, --help, --version; "
+	REFUSED("--: no such option; accepted: --socket-path, --client, --clocks, --retain, "
+		"--alarm-action, --config, --idle, --leap-table, --alarm-lcore, --alarm-store, "
+		"--check-config, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
 		"--", "--", "--socket-path", "a");
 	REFUSED("--idle: not an option of the EAL, whose options these are; accepted: after "
@@ -257,8 +258,9 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 	REFUSED("no device: give --socket-path PATH for each, or --config FILE with sections "
 		"[device NAME]; see --help",
 		NULL);
-	REFUSED("--bad: no such option; accepted: --socket-path, --client, --clocks, --config, "
-		"--idle, --leap-table, --check-config, --print-capabilities, --help, --version; "
+	REFUSED("--bad: no such option; accepted: --socket-path, --client, --clocks, --retain, "
+		"--alarm-action, --config, --idle, --leap-table, --alarm-lcore, --alarm-store, "
+		"--check-config, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
 		"--bad=1");
 	REFUSED("a.sock: not an option; a socket is given as --socket-path a.sock", "a.sock");
@@ -306,8 +308,9 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 		"can be read",
 		"--config=/nonexistent/f");
 	REFUSED("/tmp: is a folder; accepted: a configuration file", "--config=/tmp");
-	REFUSED("--a?b??[31m: no such option; accepted: --socket-path, --client, --clocks, "
-		"--config, --idle, --leap-table, --check-config, --print-capabilities, --help, "
+	REFUSED("--a?b??[31m: no such option; accepted: --socket-path, --client, --clocks, --retain, "
+		"--alarm-action, --config, --idle, --leap-table, --alarm-lcore, --alarm-store, "
+		"--check-config, --print-capabilities, --help, "
 		"--version; options of the EAL before \"--\"",
 		"--a\nb\r\033[31m");
 }
@@ -502,9 +505,11 @@ static void a_mistake_in_the_file_is_one_line_with_its_place(void **state)
 			"2: [global] idle = lazy: no such idle policy; accepted: busy, pause, "
 			"interrupt"},
 		{"[global]\nmode = client\n",
-			"2: [global] mode = client: no such key; accepted: idle, leap_table"},
+			"2: [global] mode = client: no such key; accepted: idle, leap_table, alarm_lcore, "
+			"alarm_store"},
 		{"[device a]\nIdle = busy\n",
-			"2: [device a] Idle = busy: no such key; accepted: socket, mode, clocks"},
+			"2: [device a] Idle = busy: no such key; accepted: socket, mode, clocks, retain, "
+			"alarm_action"},
 		{"[device a]\nsocket = /a\nmode = both\n",
 			"3: [device a] mode = both: no such mode; accepted: server (we listen), "
 			"client (we connect)"},
@@ -639,7 +644,9 @@ static void keys_and_section_names_end_at_63_bytes(void **state)
 		name);
 	refused_file(text, line);
 	snprintf(text, sizeof(text), "[global]\n%s = 1\n", name + 1);
-	snprintf(line, sizeof(line), "2: [global] %s = 1: no such key; accepted: idle, leap_table",
+	snprintf(line, sizeof(line),
+		"2: [global] %s = 1: no such key; accepted: idle, leap_table, alarm_lcore, "
+		"alarm_store",
 		name + 1);
 	refused_file(text, line);
 	snprintf(text, sizeof(text), "[%s]\n", name + 1);
