@@ -23,10 +23,10 @@
 #include <rte_log.h>
 
 #include "alarm_action.h"
-#include "alarm_lcore.h"
-#include "alarm_store.h"
+#include "alarms.h"
 #include "backend.h"
 #include "eal_default.h"
+#include "lcore_roles.h"
 #include "log.h"
 #include "poller.h"
 #include "socket_path.h"
@@ -44,9 +44,7 @@ struct daemon {
 	unsigned n_pollers;
 	struct vrtc_poller *request_poller[RTE_MAX_LCORE]; /* those of them that serve requests */
 	unsigned n_request_pollers;
-	struct vrtc_alarm_lcore *alarm_lcore[RTE_MAX_LCORE];
-	unsigned n_alarm_lcores;
-	struct vrtc_alarm_store alarm_store;
+	struct app_alarms alarms;
 	struct vrtc_endpoint **endpoint;
 	unsigned n_endpoints;
 	int signal_fd;    /* SIGTERM, SIGINT */
@@ -153,83 +151,36 @@ static int start_eal(const struct app_config *config, bool *shared_cpu)
 	return 0;
 }
 
-static bool has_alarms(const struct app_device_config *device)
+static int start_lcore(struct daemon *d, const struct app_lcore *lcore, enum vrtc_idle idle)
 {
-	for (uint16_t c = 0; c < device->n_clocks; c++)
-		if (device->clock[c].alarm)
-			return true;
-	return false;
-}
-
-/* The devices that have alarms, and how many alarms there are of each timescale. */
-static unsigned count_alarms(const struct app_config *config, uint32_t capacity[VRTC_TIMESCALES])
-{
-	unsigned devices = 0;
-
-	for (unsigned i = 0; i < config->n_devices; i++) {
-		const struct app_device_config *device = &config->device[i];
-
-		devices += has_alarms(device);
-		for (uint16_t c = 0; c < device->n_clocks; c++)
-			if (device->clock[c].alarm)
-				capacity[vrtc_clock_timescale(&device->clock[c])]++;
-	}
-	return devices;
-}
-
-/* Any device may come to any alarm lcore, so each has room for all. */
-static struct vrtc_alarm_lcore *new_alarm_lcore(struct daemon *d, unsigned lcore_id, bool shared)
-{
-	uint32_t capacity[VRTC_TIMESCALES] = {0};
-	unsigned devices = count_alarms(d->config, capacity);
-	int node = (int)rte_lcore_to_socket_id(lcore_id);
-	struct vrtc_alarm_lcore *l =
-		vrtc_alarm_lcore_new(lcore_id, node, &d->time, capacity, devices);
-	size_t n_pages;
-	size_t on_node;
-
-	if (!l)
-		return NULL;
-	d->alarm_lcore[d->n_alarm_lcores++] = l;
-	on_node = vrtc_alarm_lcore_pages(l, node, &n_pages);
-	VRTC_LOG(INFO,
-		"alarms are fired by lcore %u on node %d%s; %zu of %zu pages of its memory there",
-		lcore_id, node, shared ? ", which serves requests, too" : "", on_node, n_pages);
-	if (shared)
-		VRTC_LOG(WARNING,
-			"no lcore to spare for alarms: a request may wait while an alarm is fired, and an "
-			"alarm while requests are served; give the EAL another lcore, or --alarm-lcore");
-	return l;
-}
-
-static int start_lcore(
-	struct daemon *d, unsigned lcore_id, enum vrtc_idle idle, bool requests, bool alarms)
-{
-	struct vrtc_alarm_lcore *l = NULL;
+	struct vrtc_alarm_lcore *alarms = NULL;
 	struct vrtc_poller *p = NULL;
 
-	if (alarms)
-		l = new_alarm_lcore(d, lcore_id, requests);
-	if (l || !alarms)
-		p = vrtc_poller_new(lcore_id, (int)rte_lcore_to_socket_id(lcore_id), idle, l);
+	if (lcore->alarms) {
+		alarms = app_alarms_new_lcore(&d->alarms, lcore, &d->time);
+		if (!alarms)
+			return fail("cannot create an alarm lcore", strerror(errno));
+	}
+	p = vrtc_poller_new(lcore->lcore_id, lcore->node, idle, alarms);
 	if (!p)
 		return fail("cannot create an lcore's poller", strerror(errno));
 	d->poller[d->n_pollers++] = p;
-	if (requests)
+	if (lcore->requests)
 		d->request_poller[d->n_request_pollers++] = p;
-	if (rte_eal_remote_launch(vrtc_poller_run, p, lcore_id))
+	if (rte_eal_remote_launch(vrtc_poller_run, p, lcore->lcore_id))
 		return fail("cannot start an lcore", "it is busy");
 	return 0;
 }
 
 static int start_lcores(struct daemon *d, bool shared_cpu)
 {
-	uint32_t capacity[VRTC_TIMESCALES] = {0};
-	bool wanted = count_alarms(d->config, capacity) > 0;
+	bool wanted = app_config_has_alarms(d->config);
+	struct app_lcore lcore[RTE_MAX_LCORE];
+	char why[APP_LCORE_ROLES_WHY_BYTES];
 	enum vrtc_idle idle = d->config->idle;
-	unsigned workers = rte_lcore_count() - 1;
 	unsigned lcore_id;
-	unsigned i = 0;
+	unsigned n = 0;
+	bool shared;
 
 	if (shared_cpu && !d->config->idle_given) {
 		idle = VRTC_IDLE_INTERRUPT;
@@ -237,65 +188,23 @@ static int start_lcores(struct daemon *d, bool shared_cpu)
 			"there is one CPU for control and requests: idle = interrupt, since "
 			"an lcore that never sleeps would starve the other");
 	}
-	if (workers == 0)
+	RTE_LCORE_FOREACH_WORKER (lcore_id)
+		lcore[n++] = (struct app_lcore){
+			.lcore_id = lcore_id, .node = (int)rte_lcore_to_socket_id(lcore_id)};
+	if (n == 0)
 		return fail("no lcore for requests",
 			"give the EAL two or more, the first is for control; for example -l 0,1");
-	RTE_LCORE_FOREACH_WORKER (lcore_id) {
-		bool last = ++i == workers;
-
-		if (start_lcore(
-			    d, lcore_id, idle, !(wanted && last && workers > 1), wanted && last))
-			return -1;
+	if (app_lcore_roles_assign(lcore, n, wanted, &d->config->alarm_lcores, &shared, why)) {
+		fprintf(stderr, "dpdk-rtc: %s\n", why);
+		return -1;
 	}
-	return 0;
-}
-
-/* What goes wrong here costs the retention, not the device. */
-static struct vrtc_alarm_ledger *open_ledger(
-	struct daemon *d, const struct app_device_config *device)
-{
-	char why[VRTC_ALARM_STORE_WHY_BYTES];
-	enum vrtc_alarm_store_result result;
-	struct vrtc_alarm_ledger *ledger =
-		vrtc_alarm_store_ledger(device->retain == VRTC_RETAIN_NO ? NULL : &d->alarm_store,
-			device->name, device->clock, device->n_clocks, &result, why);
-
-	if (result == VRTC_ALARM_STORE_DISCARDED)
-		VRTC_LOG(WARNING, "%s: %s; its alarms are forgotten", device->name, why);
-	else if (result == VRTC_ALARM_STORE_NONE && why[0])
-		VRTC_LOG(
-			WARNING, "%s: alarms will not outlive this process: %s", device->name, why);
-	return ledger;
-}
-
-static void open_store(struct daemon *d)
-{
-	uint32_t capacity[VRTC_TIMESCALES] = {0};
-	char why[VRTC_ALARM_STORE_WHY_BYTES];
-
-	d->alarm_store.dir_fd = -1;
-	if (!d->config->alarm_store || count_alarms(d->config, capacity) == 0)
-		return;
-	if (vrtc_alarm_store_open(&d->alarm_store, d->config->alarm_store_dir, why))
-		VRTC_LOG(WARNING, "alarms will not outlive this process: %s", why);
-	else
-		VRTC_LOG(INFO, "alarms are kept in %s", d->alarm_store.path);
-}
-
-static int make_alarms(struct daemon *d, const struct app_device_config *device,
-	struct vrtc_endpoint_alarms_config *alarms)
-{
-	*alarms = (struct vrtc_endpoint_alarms_config){.retain = device->retain};
-	if (!has_alarms(device))
-		return 0;
-	alarms->ledger = open_ledger(d, device);
-	if (!alarms->ledger)
-		return fail(device->name, strerror(errno));
-	if (device->alarm_action[0]) {
-		alarms->action = vrtc_alarm_action_new(
-			device->alarm_action, device->name, device->clock, device->n_clocks);
-		if (!alarms->action)
-			return fail(device->alarm_action, strerror(errno));
+	if (shared)
+		VRTC_LOG(WARNING,
+			"no lcore to spare for alarms: an alarm may wait for requests, and requests "
+			"for alarms; give the EAL one more, or say --alarm-lcore shared");
+	for (unsigned i = 0; i < n; i++) {
+		if (start_lcore(d, &lcore[i], idle))
+			return -1;
 	}
 	return 0;
 }
@@ -314,7 +223,9 @@ static struct vrtc_endpoint *open_endpoint(struct daemon *d, const struct app_de
 
 	if (app_socket_remove_stale(device, error, sizeof(error))) {
 		fprintf(stderr, "dpdk-rtc: %s\n", error);
-	} else if (make_alarms(d, device, &config.alarms) == 0) {
+	} else if (app_alarms_open_device(&d->alarms, device, &config.alarms)) {
+		fail(device->name, strerror(errno));
+	} else {
 		endpoint = vrtc_backend_open(&config);
 		if (!endpoint)
 			fail(device->socket_path, strerror(errno));
@@ -362,14 +273,14 @@ static int start(struct daemon *d, const struct vrtc_leap_table *leap)
 			"the leap-second table %s has expired: a leap second announced since "
 			"would be missed; update tzdata",
 			d->config->leap_table);
+	app_alarms_init(&d->alarms, d->config);
 	if (start_lcores(d, shared_cpu))
 		return -1;
-	open_store(d);
 	d->attention_fd = vrtc_backend_init(&(struct vrtc_backend_config){
 		.poller = d->request_poller,
 		.n_pollers = d->n_request_pollers,
-		.alarm_lcore = d->alarm_lcore,
-		.n_alarm_lcores = d->n_alarm_lcores,
+		.alarm_lcore = d->alarms.lcore,
+		.n_alarm_lcores = d->alarms.n_lcores,
 		.time = &d->time,
 	});
 	if (d->attention_fd < 0)

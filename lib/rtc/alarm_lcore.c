@@ -568,7 +568,7 @@ void vrtc_alarm_lcore_end_sleep(struct vrtc_alarm_lcore *l)
 	atomic_store_explicit(&l->sleeping, false, memory_order_relaxed);
 	for (uint32_t i = 0; i < l->n_waiting; i++)
 		vrtc_vring_kick_disable(&l->waiting[i]->alarms.alarmq);
-	/* What wakes us is edge-triggered and not to be read, but for one that has to be set anew. */
+	/* What wakes us is edge-triggered and need not be read; this one has to be set anew. */
 	if (read(l->clock_set_fd, &ignored, sizeof(ignored)) < 0 && errno == ECANCELED)
 		(void)arm_clock_set(l);
 }

@@ -64,8 +64,8 @@ static void what_is_written_is_read_and_the_other_clocks_keep_theirs(void **stat
 }
 
 /*
- * A killed process has made its stores up to some instruction. Each prefix of a write's stores, byte
- * by byte, has to read as the record before or the one after.
+ * A killed process has made its stores up to some instruction. Each prefix of a write's stores,
+ * byte by byte, has to read as the record before or the one after.
  */
 static void write_cut_off_at_any_byte_leaves_the_old_or_the_new_record(void **state)
 {
@@ -81,7 +81,7 @@ static void write_cut_off_at_any_byte_leaves_the_old_or_the_new_record(void **st
 	before = ledger;
 	vrtc_alarm_ledger_write(&ledger, 0, &new);
 	after = ledger;
-	/* The bytes of the record, in any order before the switch: those that differ, one by one. */
+	/* The bytes of the records, in two orders before the switch, one by one. */
 	for (int backwards = 0; backwards < 2; backwards++) {
 		const size_t from = offsetof(struct vrtc_alarm_ledger, record);
 

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the daemon's alarms stand on: the lcores that fire them, the folder that keeps them, the
+ * actions. Main thread.
+ */
+#ifndef APP_ALARMS_H
+#define APP_ALARMS_H
+
+#include <rte_config.h>
+
+#include "alarm_lcore.h"
+#include "alarm_store.h"
+#include "config.h"
+#include "endpoint_alarms.h"
+#include "lcore_roles.h"
+
+struct app_alarms {
+	uint32_t capacity[VRTC_TIMESCALES]; /* alarms of all devices */
+	uint32_t n_devices;                 /* with alarms */
+	struct vrtc_alarm_lcore *lcore[RTE_MAX_LCORE];
+	unsigned n_lcores;
+	struct vrtc_alarm_store store;
+};
+
+/* Counts the alarms and opens the folder; says in the log what will be kept and where. */
+void app_alarms_init(struct app_alarms *alarms, const struct app_config *config);
+
+/*
+ * An lcore that fires alarms: any device's, so it has room for all. The log says where its memory
+ * is. time outlives it.
+ *
+ * @return  NULL with errno set
+ */
+struct vrtc_alarm_lcore *app_alarms_new_lcore(struct app_alarms *alarms,
+	const struct app_lcore *lcore, const struct vrtc_timesource *time);
+
+/*
+ * What a device's endpoint needs; all zero for a device without alarms. What is wrong with the
+ * device's file costs the retention and a line in the log.
+ *
+ * @return  0, or -1 with errno set: no memory, or no thread for an action
+ */
+int app_alarms_open_device(struct app_alarms *alarms, const struct app_device_config *device,
+	struct vrtc_endpoint_alarms_config *endpoint);
+
+#endif
