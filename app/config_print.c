@@ -19,6 +19,11 @@ void app_config_print_help(void)
 	       "  --clocks LIST         the clocks of these devices, separated by commas:\n"
 	       "                        %s;\n"
 	       "                        or none; default: %s\n"
+	       "  --retain SCOPE        for how long these devices keep a guest's alarms: vmm (while one\n"
+	       "                        process is the front-end; default), name (for whoever uses the\n"
+	       "                        device), no (not even over a reset)\n"
+	       "  --alarm-action ACTION what else happens when an alarm of theirs expires: none\n"
+	       "                        (default), qmp:PATH (wakes that QEMU's guest), exec:PROGRAM\n"
 	       "  --config FILE         devices and more from a file; dpdk-rtc.ini shows all of it\n"
 	       "\n"
 	       "All devices; these have precedence over the file:\n"
@@ -26,6 +31,11 @@ void app_config_print_help(void)
 	       "                        (polls; default), pause (polls gently), interrupt (sleeps)\n"
 	       "  --leap-table FILE     when leap seconds were and will be, as IERS publishes it;\n"
 	       "                        default: %s\n"
+	       "  --alarm-lcore LCORES  which lcores fire alarms: auto (one of each NUMA node that has\n"
+	       "                        two; default), shared (request lcores do it, too), or a list\n"
+	       "                        as in 3,11\n"
+	       "  --alarm-store DIR     where alarms outlive the process: auto (default), none, or a\n"
+	       "                        folder on a tmpfs\n"
 	       "\n"
 	       "Instead of running:\n"
 	       "  --check-config        say whether all of this would do\n"
@@ -33,8 +43,9 @@ void app_config_print_help(void)
 	       "  --help, --version\n"
 	       "\n"
 	       "Without \"--\" the EAL is asked for little: no hugepages, no PCI, no root; one lcore\n"
-	       "for control and one for requests. With it, what stands before it is the EAL's, for\n"
-	       "example: dpdk-rtc -l 2,3 --in-memory -- --socket-path /run/vm1.sock\n",
+	       "for control, one for requests and, where clocks have alarms and there are three\n"
+	       "CPUs, one for these. With it, what stands before it is the EAL's, for example:\n"
+	       "dpdk-rtc -l 2,3 --in-memory -- --socket-path /run/vm1.sock\n",
 		APP_DEVICES_MAX, vrtc_clock_accepted(), APP_CLOCKS_DEFAULT, APP_LEAP_TABLE);
 }
 

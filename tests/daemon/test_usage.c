@@ -142,6 +142,18 @@ static void a_mistake_in_an_option_is_one_line_and_status_1(void **state)
 		"+alarm, separated by commas; or none",
 		"--socket-path", f.socket, "--clocks=utc,gps");
 	REFUSED(&f,
+		"--alarm-lcore=2-3: not a list of lcores; accepted: auto, shared, or lcores of the "
+		"EAL as in 3,11",
+		"--socket-path", f.socket, "--alarm-lcore=2-3");
+	REFUSED(&f,
+		"--alarm-store=alarms: not an absolute path; accepted: auto, none, or the absolute "
+		"path of a folder on a tmpfs",
+		"--socket-path", f.socket, "--alarm-store", "alarms");
+	REFUSED(&f,
+		"--alarm-action=qmp:/q: no clock of the device has an alarm, its clocks are tai; "
+		"accepted: a clock with +alarm among them, or no action",
+		"--socket-path", f.socket, "--clocks=tai", "--alarm-action=qmp:/q");
+	REFUSED(&f,
 		"--fd=3: rte_vhost cannot take over an open descriptor; accepted: --socket-path "
 		"PATH",
 		"--fd=3");

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <rte_config.h>
 
 #include "config.h"
 #include "wire.h"
@@ -92,6 +93,7 @@ static void check_nothing_to_free(const struct app_config *config)
 {
 	assert_null(config->device);
 	assert_null(config->leap_table);
+	assert_null(config->alarm_store_dir);
 	assert_null(config->eal);
 	assert_int_equal(config->n_devices, 0);
 }
@@ -162,6 +164,12 @@ static void one_socket_gives_one_device_with_the_defaults(void **state)
 	assert_string_equal(c.device[0].origin, "--socket-path=");
 	assert_false(c.device[0].client);
 	check_default_clocks(&c.device[0]);
+	assert_int_equal(c.device[0].retain, VRTC_RETAIN_VMM);
+	assert_string_equal(c.device[0].alarm_action, "");
+	assert_int_equal(c.alarm_lcores.choice, APP_ALARM_LCORES_AUTO);
+	assert_true(c.alarm_store);
+	assert_null(c.alarm_store_dir);
+	assert_true(app_config_has_alarms(&c));
 	app_config_free(&c);
 	check_nothing_to_free(&c);
 }
@@ -327,6 +335,18 @@ static void client_and_clocks_without_a_socket_of_argv_are_refused(void **state)
 		"--clocks=utc", "--config", file_path);
 }
 
+static void retain_and_alarm_action_without_a_socket_of_argv_are_refused(void **state)
+{
+	(void)state;
+	write_text("[device a]\nsocket=/a\n");
+	REFUSED("--retain: is for devices of --socket-path; accepted for those of a file: retain = "
+		"SCOPE in their sections",
+		"--retain=no", "--config", file_path);
+	REFUSED("--alarm-action: is for devices of --socket-path; accepted for those of a file: "
+		"alarm_action = ACTION in their sections",
+		"--alarm-action=none", "--config", file_path);
+}
+
 static void the_same_socket_is_known_however_it_is_spelled(void **state)
 {
 	static const char *const other[] = {"x.sock", "./x.sock", ".//x.sock", "././x.sock"};
@@ -399,6 +419,296 @@ static void devices_of_equal_file_names_get_a_number(void **state)
 	app_config_free(&c);
 }
 
+/* ---- Alarms: what is the same in argv and in the file is tried in argv. */
+
+static void alarm_lcores_are_a_word_or_a_list_of_different_lcores(void **state)
+{
+	static const struct {
+		const char *value;
+		struct app_alarm_lcores lcores;
+	} cases[] = {
+		{"auto", {APP_ALARM_LCORES_AUTO, 0, {0}}},
+		{"shared", {APP_ALARM_LCORES_SHARED, 0, {0}}},
+		{"0", {APP_ALARM_LCORES_LIST, 1, {0}}},
+		{"3,11", {APP_ALARM_LCORES_LIST, 2, {3, 11}}},
+		{" 11 ,\t3 ", {APP_ALARM_LCORES_LIST, 2, {11, 3}}},
+		{"007", {APP_ALARM_LCORES_LIST, 1, {7}}},
+		{"127", {APP_ALARM_LCORES_LIST, 1, {127}}},
+		{"1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16",
+			{APP_ALARM_LCORES_LIST, 16,
+				{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}}},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct app_config c;
+
+		if (PARSE(&c, "--socket-path=a", "--alarm-lcore", cases[i].value))
+			fail_msg("%s", error);
+		assert_int_equal(c.alarm_lcores.choice, cases[i].lcores.choice);
+		assert_int_equal(c.alarm_lcores.n, cases[i].lcores.n);
+		for (unsigned k = 0; k < c.alarm_lcores.n; k++)
+			assert_int_equal(c.alarm_lcores.lcore[k], cases[i].lcores.lcore[k]);
+		app_config_free(&c);
+	}
+}
+
+#define LCORES_ACCEPTED "; accepted: auto, shared, or lcores of the EAL as in 3,11"
+
+static void other_alarm_lcores_are_refused(void **state)
+{
+	static const char *const no_list[] = {"Auto", "none", "1,", ",1", "1,,2", " ", "1 2", "-1",
+		"+1", "1-3", "0x1", "1.0", "1;2", "auto,1", "1,shared"};
+	char beyond[32];
+	char line[256];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(no_list) / sizeof(no_list[0]); i++) {
+		snprintf(line, sizeof(line),
+			"--alarm-lcore=%s: not a list of lcores" LCORES_ACCEPTED, no_list[i]);
+		REFUSED(line, "--socket-path=a", "--alarm-lcore", no_list[i]);
+	}
+	snprintf(beyond, sizeof(beyond), "1,%d", RTE_MAX_LCORE);
+	snprintf(line, sizeof(line),
+		"--alarm-lcore=%s: an EAL has no such lcore" LCORES_ACCEPTED ", each up to %d",
+		beyond, RTE_MAX_LCORE - 1);
+	REFUSED(line, "--socket-path=a", "--alarm-lcore", beyond);
+	/* 2^32 and 2^64 and one: were they cut, they would be lcores. */
+	snprintf(line, sizeof(line),
+		"--alarm-lcore=4294967297: an EAL has no such lcore" LCORES_ACCEPTED
+		", each up to %d",
+		RTE_MAX_LCORE - 1);
+	REFUSED(line, "--socket-path=a", "--alarm-lcore=4294967297");
+	snprintf(line, sizeof(line),
+		"--alarm-lcore=18446744073709551617: an EAL has no such lcore" LCORES_ACCEPTED
+		", each up to %d",
+		RTE_MAX_LCORE - 1);
+	REFUSED(line, "--socket-path=a", "--alarm-lcore=18446744073709551617");
+	REFUSED("--alarm-lcore=3,11,3: lcore 3 is there twice" LCORES_ACCEPTED ", each once",
+		"--socket-path=a", "--alarm-lcore=3,11,3");
+	REFUSED("--alarm-lcore=0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16: too many "
+		"lcores" LCORES_ACCEPTED ", up to 16",
+		"--socket-path=a", "--alarm-lcore=0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16");
+	refused_file("[global]\nalarm_lcore = 2-3\n",
+		"2: [global] alarm_lcore = 2-3: not a list of lcores" LCORES_ACCEPTED);
+}
+
+static void alarm_store_is_a_word_or_an_absolute_path(void **state)
+{
+	struct app_config c;
+
+	(void)state;
+	assert_int_equal(PARSE(&c, "--socket-path=a", "--alarm-store=none"), 0);
+	assert_false(c.alarm_store);
+	assert_null(c.alarm_store_dir);
+	app_config_free(&c);
+	assert_int_equal(PARSE(&c, "--socket-path=a", "--alarm-store=/dev/shm/a b"), 0);
+	assert_true(c.alarm_store);
+	assert_string_equal(c.alarm_store_dir, "/dev/shm/a b");
+	app_config_free(&c);
+
+	/* argv has precedence, whatever the file has said before. */
+	write_text("[global]\nalarm_store = /run/x\nalarm_lcore = 4\n[device a]\nsocket = /a\n");
+	assert_int_equal(PARSE(&c, "--config", file_path), 0);
+	assert_string_equal(c.alarm_store_dir, "/run/x");
+	assert_int_equal(c.alarm_lcores.choice, APP_ALARM_LCORES_LIST);
+	app_config_free(&c);
+	assert_int_equal(
+		PARSE(&c, "--config", file_path, "--alarm-store=auto", "--alarm-lcore=shared"), 0);
+	assert_true(c.alarm_store);
+	assert_null(c.alarm_store_dir);
+	assert_int_equal(c.alarm_lcores.choice, APP_ALARM_LCORES_SHARED);
+	assert_int_equal(c.alarm_lcores.n, 0);
+	app_config_free(&c);
+	assert_int_equal(PARSE(&c, "--config", file_path, "--alarm-store=none"), 0);
+	assert_false(c.alarm_store);
+	assert_null(c.alarm_store_dir);
+	app_config_free(&c);
+	write_text("[global]\nalarm_store = none\n[device a]\nsocket = /a\n");
+	assert_int_equal(PARSE(&c, "--config", file_path, "--alarm-store=/run/y"), 0);
+	assert_true(c.alarm_store);
+	assert_string_equal(c.alarm_store_dir, "/run/y");
+	app_config_free(&c);
+}
+
+#define STORE_ACCEPTED "accepted: auto, none, or the absolute path of a folder on a tmpfs"
+
+static void a_relative_or_long_alarm_store_is_refused(void **state)
+{
+	struct app_config c;
+	char option[300] = "--alarm-store=/";
+	char line[512];
+
+	(void)state;
+	REFUSED("--alarm-store=alarms: not an absolute path; " STORE_ACCEPTED, "--socket-path=a",
+		"--alarm-store=alarms");
+	REFUSED("--alarm-store=./a: not an absolute path; " STORE_ACCEPTED, "--socket-path=a",
+		"--alarm-store=./a");
+	refused_file("[global]\nalarm_store = None\n",
+		"2: [global] alarm_store = None: not an absolute path; " STORE_ACCEPTED);
+	memset(option + 15, 's', 255);
+	snprintf(line, sizeof(line),
+		"--alarm-store=%.160s: the path has 256 bytes; " STORE_ACCEPTED ", up to 255",
+		option + 14);
+	REFUSED(line, "--socket-path=a", option);
+	option[14 + 255] = '\0';
+	assert_int_equal(PARSE(&c, "--socket-path=a", option), 0);
+	assert_string_equal(c.alarm_store_dir, option + 14);
+	app_config_free(&c);
+}
+
+static void retain_is_for_a_process_a_name_or_not_at_all(void **state)
+{
+	static const struct {
+		const char *value;
+		enum vrtc_retain retain;
+	} cases[] = {
+		{"vmm", VRTC_RETAIN_VMM},
+		{"name", VRTC_RETAIN_NAME},
+		{"no", VRTC_RETAIN_NO},
+	};
+	struct app_config c;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(PARSE(&c, "--socket-path=a", "--retain", cases[i].value), 0);
+		assert_int_equal(c.device[0].retain, cases[i].retain);
+		app_config_free(&c);
+	}
+	REFUSED("--retain=yes: alarms cannot be retained so; accepted: vmm (for one front-end "
+		"process), name (for whoever uses the device), no (not even over a reset)",
+		"--socket-path=a", "--retain=yes");
+	refused_file("[device a]\nsocket = /a\nretain = none\n",
+		"3: [device a] retain = none: alarms cannot be retained so; accepted: vmm (for one "
+		"front-end process), name (for whoever uses the device), no (not even over a "
+		"reset)");
+}
+
+static void an_alarm_action_is_a_qmp_socket_or_a_program(void **state)
+{
+	static const struct {
+		const char *value;
+		const char *action;
+	} cases[] = {
+		{"none", ""},
+		{"qmp:/run/vm1.qmp", "qmp:/run/vm1.qmp"},
+		{"qmp:vm1.qmp", "qmp:vm1.qmp"},
+		{"exec:/usr/bin/wake up", "exec:/usr/bin/wake up"},
+	};
+	struct app_config c;
+	char text[160];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(PARSE(&c, "--socket-path=a", "--socket-path=b", "--alarm-action",
+					 cases[i].value),
+			0);
+		assert_string_equal(c.device[0].alarm_action, cases[i].action);
+		assert_string_equal(c.device[1].alarm_action, cases[i].action);
+		app_config_free(&c);
+		snprintf(text, sizeof(text), "[device a]\nalarm_action = %s\nsocket = /a\n",
+			cases[i].value);
+		accept_file(&c, text);
+		assert_string_equal(c.device[0].alarm_action, cases[i].action);
+		app_config_free(&c);
+	}
+}
+
+static void another_alarm_action_is_refused(void **state)
+{
+	static const char *const unknown[] = {
+		"qmp", "exec", "/bin/true", "QMP:/q", "None", "ssh:x"};
+	static const char *const no_program[] = {
+		"exec:", "exec:true", "exec:./true", "exec:/", "exec:/bin/"};
+	char path[260];
+	char line[512];
+	struct app_config c;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+		snprintf(line, sizeof(line),
+			"--alarm-action=%s: no such action; accepted: none, qmp:PATH (wakes a QEMU's "
+			"guest), exec:PROGRAM (starts a program)",
+			unknown[i]);
+		REFUSED(line, "--socket-path=a", "--alarm-action", unknown[i]);
+	}
+	for (unsigned i = 0; i < sizeof(no_program) / sizeof(no_program[0]); i++) {
+		snprintf(line, sizeof(line),
+			"--alarm-action=%s: not an absolute path of a program; accepted: "
+			"exec:/PROGRAM, without arguments",
+			no_program[i]);
+		REFUSED(line, "--socket-path=a", "--alarm-action", no_program[i]);
+	}
+	REFUSED("--alarm-action=qmp:: the path is empty; accepted: the path of a socket",
+		"--socket-path=a", "--alarm-action=qmp:");
+	REFUSED("--alarm-action=qmp:/run/: names a folder; accepted: the path of a socket",
+		"--socket-path=a", "--alarm-action=qmp:/run/");
+
+	snprintf(path, sizeof(path), "qmp:/%0107d", 0);
+	snprintf(line, sizeof(line),
+		"--alarm-action=%s: the path has 108 bytes; accepted: up to 107", path);
+	REFUSED(line, "--socket-path=a", "--alarm-action", path);
+	path[4 + 107] = '\0';
+	assert_int_equal(PARSE(&c, "--socket-path=a", "--alarm-action", path), 0);
+	assert_string_equal(c.device[0].alarm_action, path);
+	app_config_free(&c);
+
+	snprintf(path, sizeof(path), "exec:/%0250d", 0);
+	snprintf(line, sizeof(line),
+		"--alarm-action=%.160s: the action has 256 bytes; accepted: up to 255", path);
+	REFUSED(line, "--socket-path=a", "--alarm-action", path);
+	path[255] = '\0';
+	assert_int_equal(PARSE(&c, "--socket-path=a", "--alarm-action", path), 0);
+	assert_string_equal(c.device[0].alarm_action, path);
+	app_config_free(&c);
+}
+
+static void an_action_where_no_clock_has_an_alarm_is_refused(void **state)
+{
+	struct app_config c;
+
+	(void)state;
+	REFUSED("--alarm-action=exec:/x: no clock of the device has an alarm, its clocks are "
+		"utc,tai; accepted: a clock with +alarm among them, or no action",
+		"--socket-path=a", "--clocks=utc,tai", "--alarm-action=exec:/x");
+	REFUSED("--alarm-action=qmp:/q: no clock of the device has an alarm, its clocks are none; "
+		"accepted: a clock with +alarm among them, or no action",
+		"--socket-path=a", "--clocks=none", "--alarm-action=qmp:/q");
+	/* In whichever order they are. */
+	refused_file("[device a]\nalarm_action = qmp:/q\nclocks = tai , utc\nsocket = /a\n",
+		"2: [device a] alarm_action = qmp:/q: no clock of the device has an alarm, its "
+		"clocks are tai , utc; accepted: a clock with +alarm among them, or no action");
+	refused_file("[device a]\nsocket = /a\nclocks = tai\nalarm_action = exec:/x\n",
+		"4: [device a] alarm_action = exec:/x: no clock of the device has an alarm, its "
+		"clocks are tai; accepted: a clock with +alarm among them, or no action");
+	/* What would be kept of no alarm, and where, harms nobody. */
+	assert_int_equal(PARSE(&c, "--socket-path=a", "--clocks=tai", "--alarm-action=none",
+				 "--retain=name", "--alarm-lcore=3", "--alarm-store=/x"),
+		0);
+	assert_false(app_config_has_alarms(&c));
+	app_config_free(&c);
+}
+
+static void the_last_clock_of_the_last_device_is_enough_for_an_alarm(void **state)
+{
+	struct app_config c;
+
+	(void)state;
+	accept_file(&c, "[device a]\nsocket = /a\nclocks = none\n"
+			"[device b]\nsocket = /b\nclocks = tai, utc, monotonic+alarm\n"
+			"alarm_action = exec:/x\n");
+	assert_true(app_config_has_alarms(&c));
+	assert_false(c.device[1].clock[0].alarm);
+	assert_false(c.device[1].clock[1].alarm);
+	assert_true(c.device[1].clock[2].alarm);
+	assert_int_equal(c.device[1].clock[2].type, VIRTIO_RTC_CLOCK_MONOTONIC);
+	app_config_free(&c);
+	accept_file(&c, "[device a]\nsocket = /a\nclocks = none\n"
+			"[device b]\nsocket = /b\nclocks = tai, utc\n");
+	assert_false(app_config_has_alarms(&c));
+	app_config_free(&c);
+}
+
 /* ---- The file. */
 
 static void a_file_says_everything(void **state)
@@ -407,23 +717,33 @@ static void a_file_says_everything(void **state)
 	char origin[64];
 
 	(void)state;
-	accept_file(&c, "# a comment\n\n; another\n[ global ] # and one\n idle =\tinterrupt # one\n"
-			"leap_table=/a b/table\n[device \t vm.1_-]\nsocket = /run/x y.sock\n"
-			"mode = client\nclocks = tai , utc-smeared:utc-sls\n[device none]\n"
-			"clocks = none\nmode = server\nsocket = b=c\n");
+	accept_file(&c,
+		"# a comment\n\n; another\n[ global ] # and one\n idle =\tinterrupt # one\n"
+		"leap_table=/a b/table\nalarm_lcore = 3, 11\nalarm_store=/dev/shm/a\n[device \t vm.1_-]\nsocket = /run/x y.sock\n"
+		"mode = client\nclocks = tai , utc-smeared:utc-sls+alarm\nretain = name\n"
+		"alarm_action = exec:/a b\n[device none]\n"
+		"clocks = none\nmode = server\nsocket = b=c\n");
 	assert_int_equal(c.idle, VRTC_IDLE_INTERRUPT);
 	assert_true(c.idle_given);
 	assert_string_equal(c.leap_table, "/a b/table");
+	assert_int_equal(c.alarm_lcores.n, 2);
+	assert_string_equal(c.alarm_store_dir, "/dev/shm/a");
 	assert_int_equal(c.n_devices, 2);
 	assert_string_equal(c.device[0].name, "vm.1_-");
 	assert_string_equal(c.device[0].socket_path, "/run/x y.sock");
-	snprintf(origin, sizeof(origin), "%s:8: [device vm.1_-] socket = ", file_path);
+	snprintf(origin, sizeof(origin), "%s:10: [device vm.1_-] socket = ", file_path);
 	assert_string_equal(c.device[0].origin, origin);
 	assert_true(c.device[0].client);
 	assert_int_equal(c.device[0].n_clocks, 2);
 	assert_int_equal(c.device[0].clock[0].type, VIRTIO_RTC_CLOCK_TAI);
 	assert_int_equal(c.device[0].clock[1].type, VIRTIO_RTC_CLOCK_UTC_SMEARED);
 	assert_int_equal(c.device[0].clock[1].smear, VIRTIO_RTC_SMEAR_UTC_SLS);
+	assert_false(c.device[0].clock[0].alarm);
+	assert_true(c.device[0].clock[1].alarm);
+	assert_int_equal(c.device[0].retain, VRTC_RETAIN_NAME);
+	assert_string_equal(c.device[0].alarm_action, "exec:/a b");
+	assert_int_equal(c.device[1].retain, VRTC_RETAIN_VMM);
+	assert_string_equal(c.device[1].alarm_action, "");
 	assert_false(c.device[1].client);
 	assert_int_equal(c.device[1].n_clocks, 0);
 	assert_string_equal(c.device[1].socket_path, "b=c");
@@ -835,8 +1155,8 @@ static void random_bytes_give_one_line(void **state)
 static void a_good_file_changed_at_random_is_good_or_gives_one_line(void **state)
 {
 	static const char good[] =
-		"# all\n[global]\nidle = pause\nleap_table = /t\n\n[device a]\nsocket = /run/a.sock\n"
-		"mode = client\nclocks = utc, tai\n[device b]\nsocket = b # x\nclocks = none\n";
+		"# all\n[global]\nidle = pause\nleap_table = /t\nalarm_lcore = 3,11\nalarm_store = /s\n\n[device a]\nsocket = /run/a.sock\n"
+		"mode = client\nclocks = utc+alarm, tai\nretain = no\nalarm_action = qmp:/q\n[device b]\nsocket = b # x\nclocks = none\n";
 	static const char few[] = "[]=#;\n\r\t ab\\,/.\0\033";
 	uint64_t seed = 2;
 
@@ -880,7 +1200,9 @@ static void random_argv_gives_one_line_or_devices(void **state)
 	static const char *const pool[] = {"--", "--socket-path", "--socket-path=", "/a", "b.sock",
 		"--client", "--clocks", "--clocks=tai", "utc,,", "--idle=pause", "--idle", "-l",
 		"0", "", "-", "=", "--=", "--help", "--check-config", "--fd", "--leap-table=\n\n",
-		"\177\377", "--config=/nonexistent", "--socket-path=/c\n", "--no-huge"};
+		"\177\377", "--config=/nonexistent", "--socket-path=/c\n", "--alarm-lcore=1,1",
+		"--alarm-lcore=1", "--alarm-store=/s", "--alarm-store", "--retain=no",
+		"--alarm-action=qmp:/q", "--no-huge"};
 	uint64_t seed = 3;
 
 	(void)state;
@@ -918,6 +1240,11 @@ static void the_file_that_is_installed_says_the_defaults(void **state)
 	assert_string_equal(shipped.device[0].socket_path, plain.device[0].socket_path);
 	assert_int_equal(shipped.device[0].client, plain.device[0].client);
 	check_default_clocks(&shipped.device[0]);
+	assert_int_equal(shipped.alarm_lcores.choice, plain.alarm_lcores.choice);
+	assert_int_equal(shipped.alarm_store, plain.alarm_store);
+	assert_null(shipped.alarm_store_dir);
+	assert_int_equal(shipped.device[0].retain, plain.device[0].retain);
+	assert_string_equal(shipped.device[0].alarm_action, plain.device[0].alarm_action);
 	app_config_free(&shipped);
 	app_config_free(&plain);
 }
@@ -932,9 +1259,19 @@ int main(void)
 		cmocka_unit_test(print_capabilities_makes_everything_else_moot),
 		cmocka_unit_test(a_mistake_in_argv_is_one_line_that_says_what_is_accepted),
 		cmocka_unit_test(client_and_clocks_without_a_socket_of_argv_are_refused),
+		cmocka_unit_test(retain_and_alarm_action_without_a_socket_of_argv_are_refused),
 		cmocka_unit_test(the_same_socket_is_known_however_it_is_spelled),
 		cmocka_unit_test(a_device_is_named_after_its_socket),
 		cmocka_unit_test(devices_of_equal_file_names_get_a_number),
+		cmocka_unit_test(alarm_lcores_are_a_word_or_a_list_of_different_lcores),
+		cmocka_unit_test(other_alarm_lcores_are_refused),
+		cmocka_unit_test(alarm_store_is_a_word_or_an_absolute_path),
+		cmocka_unit_test(a_relative_or_long_alarm_store_is_refused),
+		cmocka_unit_test(retain_is_for_a_process_a_name_or_not_at_all),
+		cmocka_unit_test(an_alarm_action_is_a_qmp_socket_or_a_program),
+		cmocka_unit_test(another_alarm_action_is_refused),
+		cmocka_unit_test(an_action_where_no_clock_has_an_alarm_is_refused),
+		cmocka_unit_test(the_last_clock_of_the_last_device_is_enough_for_an_alarm),
 		cmocka_unit_test(a_file_says_everything),
 		cmocka_unit_test(argv_has_precedence_over_the_file),
 		cmocka_unit_test(a_key_given_twice_is_refused_with_both_lines),
