@@ -33,7 +33,8 @@ static int check(const struct app_config *config, struct vrtc_leap_table *leap)
 int main(int argc, char **argv)
 {
 	static struct vrtc_leap_table leap;
-	struct app_config config;
+	/* Static, and not freed after a run: rte_vhost's thread lives on, and looks at its devices. */
+	static struct app_config config;
 	char error[1024];
 	int status = EXIT_SUCCESS;
 
@@ -56,7 +57,7 @@ int main(int argc, char **argv)
 		if (check(&config, &leap))
 			status = EXIT_FAILURE;
 		else if (config.action == APP_RUN)
-			status = app_daemon_run(&config, &leap);
+			return app_daemon_run(&config, &leap);
 		else
 			printf("dpdk-rtc: the configuration is good: %u device%s\n",
 				config.n_devices, config.n_devices == 1 ? "" : "s");

@@ -58,7 +58,8 @@ struct vrtc_poller {
 	unsigned lcore_id;
 	int node;
 	atomic_uint load;
-	atomic_bool stop; /* read by the lcore at each turn, too */
+	atomic_bool stop;  /* read by the lcore at each turn, too */
+	atomic_bool ended; /* the lcore's last store */
 } __rte_cache_aligned;
 
 /* The one reader of a poller's qsbr: its lcore. */
@@ -118,6 +119,8 @@ void vrtc_poller_free(struct vrtc_poller *p)
 {
 	if (!p)
 		return;
+	/* Acquire: what the lcore did lies behind us. (Where it never ran, there is nothing.) */
+	(void)atomic_load_explicit(&p->ended, memory_order_acquire);
 	if (p->wake_fd >= 0)
 		close(p->wake_fd);
 	if (p->epoll_fd >= 0)
@@ -272,6 +275,8 @@ int vrtc_poller_run(void *poller)
 		rte_rcu_qsbr_quiescent(p->qsbr, QSBR_THREAD);
 	}
 	rte_rcu_qsbr_thread_offline(p->qsbr, QSBR_THREAD);
+	/* Release: pairs with vrtc_poller_free(). */
+	atomic_store_explicit(&p->ended, true, memory_order_release);
 	return 0;
 }
 

@@ -98,6 +98,14 @@ stage_sanitize() {
 	no_reports "no report of a sanitizer" "$logs"/sanitizer.*
 }
 
+stage_threads() {
+	must "build with ThreadSanitizer" build build-threads clang --buildtype=debugoptimized \
+		-Db_sanitize=thread -Db_lundef=false
+	export TSAN_OPTIONS=exitcode=66:log_path=$logs/race:suppressions=$PWD/$support/threads.supp
+	run_suites build-threads 3 "unit daemon"
+	no_reports "no report of ThreadSanitizer" "$logs"/race.*
+}
+
 stage_valgrind() {
 	# --fair-sched: valgrind runs one thread at a time, and a poller never gives way by itself.
 	# No suppressions: neither DPDK nor the C library needs one.
@@ -221,7 +229,7 @@ suites:*)
 	label=${stage#suites:build-}
 	run_suites "${stage#suites:}" 1 "unit daemon"
 	;;
-gcc | clang | sanitize | valgrind | lint | root | guest) "stage_$stage" ;;
+gcc | clang | sanitize | threads | valgrind | lint | root | guest) "stage_$stage" ;;
 *)
 	echo "stage.sh: no stage $stage" >&2
 	exit 2

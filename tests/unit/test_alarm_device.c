@@ -96,7 +96,7 @@ static int begin(void **state)
 	memset(&g, 0, sizeof(g));
 	mem = (struct vrtc_guestmem){0};
 	seen = 0;
-	serial = 0;
+	serial = 1;
 	vrtc_alarm_ledger_init(&ledger, clocks, N_CLOCKS);
 	begin_process();
 	return vrtc_guestmem_add(&mem, GPA, sizeof(g), &g);
@@ -155,9 +155,10 @@ static bool set(uint16_t clock_id, uint64_t alarm_ns, bool enabled, uint64_t now
 	const struct vrtc_alarm_change change = {.clock_id = clock_id,
 		.enabled = enabled,
 		.alarm_ns = alarm_ns,
-		.serial = ++serial,
+		.serial = serial,
 		.request_index = (uint16_t)serial};
 
+	serial++;
 	return vrtc_alarm_device_set(&dev, &change, at(now_ns));
 }
 
@@ -165,9 +166,10 @@ static bool enable(uint16_t clock_id, bool enabled, uint64_t now_ns)
 {
 	const struct vrtc_alarm_change change = {.clock_id = clock_id,
 		.enabled = enabled,
-		.serial = ++serial,
+		.serial = serial,
 		.request_index = (uint16_t)serial};
 
+	serial++;
 	return vrtc_alarm_device_enable(&dev, &change, at(now_ns));
 }
 
