@@ -9,9 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 #include <dirent.h>
+
+#include <linux/magic.h>
 
 #include <cmocka.h>
 
@@ -39,13 +42,47 @@ void fixture_arg(struct fixture *f, const char *arg)
 	f->args[f->n_args++] = arg;
 }
 
-static void print_log(struct fixture *f)
+bool fixture_store(struct fixture *f)
+{
+	char path[] = "/dev/shm/dpdk-rtc-test-XXXXXX";
+	struct statfs fs;
+
+	if (statfs("/dev/shm", &fs) || fs.f_type != TMPFS_MAGIC || !mkdtemp(path)) {
+		print_message("no tmpfs at /dev/shm that a folder could be made in\n");
+		return false;
+	}
+	memcpy(f->store, path, sizeof(path));
+	fixture_arg(f, "--alarm-store");
+	fixture_arg(f, f->store);
+	f->store_chosen = true;
+	return true;
+}
+
+char *fixture_log(const struct fixture *f)
 {
 	char path[96];
-	char *text;
 
 	snprintf(path, sizeof(path), "%s/stderr", f->dir);
-	text = child_read_file(path);
+	return child_read_file(path);
+}
+
+unsigned fixture_log_lines(const struct fixture *f, const char *text)
+{
+	char *log = fixture_log(f);
+	char *rest = log;
+	unsigned n = 0;
+	char *line;
+
+	while ((line = strsep(&rest, "\n")))
+		n += strstr(line, text) != NULL;
+	free(log);
+	return n;
+}
+
+static void print_log(struct fixture *f)
+{
+	char *text = fixture_log(f);
+
 	if (text)
 		print_message("---- the daemon's log\n%s----\n", text);
 	free(text);
@@ -58,16 +95,23 @@ void fixture_sleep_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
+void fixture_wait_log(const struct fixture *f, const char *text, unsigned n)
+{
+	unsigned waited_ms = 0;
+
+	while (fixture_log_lines(f, text) < n && waited_ms < FIXTURE_WAIT_MS) {
+		fixture_sleep_ms(5);
+		waited_ms += 5;
+	}
+	fixture_sleep_ms(20);
+	assert_int_equal(fixture_log_lines(f, text), n);
+}
+
 /* The daemon says so when its sockets are there and its lcores run. */
 static bool is_ready(struct fixture *f)
 {
-	char path[96];
-	char *text;
-	bool ready;
-
-	snprintf(path, sizeof(path), "%s/stderr", f->dir);
-	text = child_read_file(path);
-	ready = text && strstr(text, "dpdk-rtc: ready:");
+	char *text = fixture_log(f);
+	bool ready = text && strstr(text, "dpdk-rtc: ready:");
 	free(text);
 	return ready;
 }
@@ -78,6 +122,11 @@ void fixture_start(struct fixture *f)
 	char err_path[96];
 	unsigned waited_ms = 0;
 
+	if (!f->store_chosen) {
+		fixture_arg(f, "--alarm-store");
+		fixture_arg(f, "none");
+		f->store_chosen = true;
+	}
 	snprintf(out_path, sizeof(out_path), "%s/stdout", f->dir);
 	snprintf(err_path, sizeof(err_path), "%s/stderr", f->dir);
 	assert_int_equal(child_start(&f->daemon, f->args, out_path, err_path), 0);
@@ -119,16 +168,31 @@ void fixture_stop(struct fixture *f)
 	assert_int_equal(access(f->socket, F_OK), -1);
 }
 
-void fixture_fini(struct fixture *f)
+static void remove_folder(const char *path)
 {
-	DIR *dir = opendir(f->dir);
+	DIR *dir = opendir(path);
 	struct dirent *entry;
 
 	assert_non_null(dir);
 	while ((entry = readdir(dir)))
 		(void)unlinkat(dirfd(dir), entry->d_name, 0);
 	closedir(dir);
-	assert_int_equal(rmdir(f->dir), 0);
+	assert_int_equal(rmdir(path), 0);
+}
+
+void fixture_fini(struct fixture *f)
+{
+	remove_folder(f->dir);
+	if (f->store[0])
+		remove_folder(f->store);
+	f->store[0] = '\0';
+}
+
+void fixture_end(struct fixture *f)
+{
+	if (f->daemon.pid != 0)
+		fixture_kill(f);
+	fixture_fini(f);
 }
 
 struct fixture fixture_group;

@@ -20,8 +20,10 @@
 struct fixture {
 	char dir[64];     /* a folder of our own */
 	char socket[108]; /* of the first device, dir/rtc.sock */
+	char store[64];   /* a folder for alarms on a tmpfs; "": none */
 	const char *args[FIXTURE_ARGS_MAX + 1];
 	unsigned n_args;
+	bool store_chosen; /* --alarm-store is among them */
 	struct child daemon;
 };
 
@@ -30,6 +32,13 @@ void fixture_init(struct fixture *f);
 
 /* Adds an argument of the daemon; strings outlive the fixture. */
 void fixture_arg(struct fixture *f, const char *arg);
+
+/*
+ * --alarm-store with a folder of our own on a tmpfs, which goes with the fixture. Without it a
+ * daemon gets --alarm-store none: it must not find what another one left. false: there is no tmpfs,
+ * and the reason to skip is printed.
+ */
+bool fixture_store(struct fixture *f);
 
 /* --socket-path dir/rtc.sock --idle interrupt, and starts; the usual case. */
 void fixture_start_one(struct fixture *f);
@@ -42,6 +51,15 @@ void fixture_kill(struct fixture *f);
 
 /* SIGTERM; exit status 0 is wanted, and the socket gone. */
 void fixture_stop(struct fixture *f);
+
+/* What the daemon has logged since it was started; to be freed. */
+char *fixture_log(const struct fixture *f);
+
+/* How many lines of it contain a text. */
+unsigned fixture_log_lines(const struct fixture *f, const char *text);
+
+/* Waits until there are n such lines, and wants no more of them a moment later. */
+void fixture_wait_log(const struct fixture *f, const char *text, unsigned n);
 
 /*
  * A daemon for a whole group of tests, as fixture_start_one() starts it: for
@@ -56,6 +74,9 @@ void fixture_sleep_ms(long ms);
 
 /* Removes the folder and what is in it. */
 void fixture_fini(struct fixture *f);
+
+/* As fixture_fini(), whatever state a test has left the daemon in: for a teardown. */
+void fixture_end(struct fixture *f);
 
 /* A session with f->socket that polls, started. Its error is printed when it fails. */
 void fixture_connect(struct fixture *f, struct vfe_session *s);
