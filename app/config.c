@@ -505,7 +505,7 @@ static int take_device(struct app_config *config, const char *path,
 	if (!socket)
 		return app_config_file_error(&here, r->error, r->bytes,
 			"the device has no socket; accepted: socket = PATH");
-	if (!action_has_alarm(&device, clocks, why))
+	if (action && !action_has_alarm(&device, clocks, why))
 		return fail_entry(r, path, section, action, why);
 	snprintf(device.origin, sizeof(device.origin),
 		"%s%s:%u: [%s] socket = ", shown == path ? "" : "...", shown, socket->line,

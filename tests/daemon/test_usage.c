@@ -384,6 +384,41 @@ static void one_lcore_is_too_few(void **state)
 	fixture_fini(&f);
 }
 
+static void alarm_lcores_that_the_eal_has_not_or_that_requests_need_are_refused(void **state)
+{
+	static const struct {
+		const char *option;
+		const char *line;
+	} cases[] = {
+		{"--alarm-lcore=1,5",
+			"alarm_lcore: lcore 5 is no worker of the EAL; accepted: auto, shared, or "
+			"some of 1-2\n"},
+		/* The one for control. */
+		{"--alarm-lcore=0", "alarm_lcore: lcore 0 is no worker of the EAL; accepted: auto, "
+				    "shared, or some of 1-2\n"},
+		{"--alarm-lcore=2,1",
+			"alarm_lcore: no lcore is left for requests; accepted: auto, shared, or "
+			"fewer than all workers of the EAL, which are 1-2\n"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct outcome o;
+		struct fixture f;
+
+		fixture_init(&f);
+		RUN(&f, &o, "--lcores", "0@0,1@0,2@0", "--no-huge", "-m", "32", "--no-shconf",
+			"--no-pci", "--no-telemetry", "--", "--socket-path", f.socket,
+			cases[i].option);
+		assert_int_equal(o.status, 1);
+		assert_string_equal(o.out, "");
+		check_last_line_of_ours(o.err, cases[i].line);
+		outcome_free(&o);
+		check_no_socket(&f);
+		fixture_fini(&f);
+	}
+}
+
 static void nothing_is_left_half_started_when_the_second_device_fails(void **state)
 {
 	struct outcome o;
@@ -428,6 +463,8 @@ int main(void)
 		cmocka_unit_test(help_version_and_capabilities_go_to_stdout),
 		cmocka_unit_test(an_eal_that_does_not_start_is_status_1),
 		cmocka_unit_test(one_lcore_is_too_few),
+		cmocka_unit_test(
+			alarm_lcores_that_the_eal_has_not_or_that_requests_need_are_refused),
 		cmocka_unit_test(nothing_is_left_half_started_when_the_second_device_fails),
 	};
 
