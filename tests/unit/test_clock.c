@@ -254,6 +254,54 @@ static void accepted_names_are_listed(void **state)
 		"with or without +alarm");
 }
 
+static void each_kind_of_clock_has_a_timescale_of_its_own(void **state)
+{
+	(void)state;
+	for (int t = 0; t < VRTC_TIMESCALES; t++) {
+		const struct vrtc_clock *clock = vrtc_timescale_clock((enum vrtc_timescale)t);
+
+		assert_int_equal(vrtc_clock_timescale(clock), t);
+		assert_string_not_equal(vrtc_clock_name(clock), "unknown");
+	}
+}
+
+/* Around leap seconds of both signs, in steps that are no divisor of anything. */
+static void instant_of_a_reading_is_the_first_at_which_the_clock_shows_it_or_more(void **state)
+{
+	(void)state;
+	for (int t = 0; t < VRTC_TIMESCALES; t++) {
+		const struct vrtc_clock *clock = vrtc_timescale_clock((enum vrtc_timescale)t);
+
+		for (int64_t ns = (UTC_1972_07 - 90000) * S; ns < (UTC_1972_07 + 90000) * S;
+			ns += 7919 * S / 10 + 1) {
+			uint64_t shown_ns;
+			int64_t instant_ns;
+
+			assert_true(vrtc_clock_instant(clock, &table, (uint64_t)ns, &instant_ns));
+			assert_true(vrtc_clock_read(clock, &table, instant_ns, &shown_ns));
+			assert_true(shown_ns >= (uint64_t)ns);
+			assert_true(vrtc_clock_read(clock, &table, instant_ns - 1, &shown_ns));
+			assert_true(shown_ns < (uint64_t)ns);
+		}
+	}
+}
+
+static void reading_that_no_clock_will_show_has_no_instant(void **state)
+{
+	static const uint64_t never[] = {(uint64_t)INT64_MAX + 1, UINT64_MAX};
+
+	(void)state;
+	for (int t = 0; t < VRTC_TIMESCALES; t++) {
+		int64_t instant_ns = 7;
+
+		for (unsigned i = 0; i < 2; i++)
+			assert_false(
+				vrtc_clock_instant(vrtc_timescale_clock((enum vrtc_timescale)t),
+					&table, never[i], &instant_ns));
+		assert_int_equal(instant_ns, 7);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +318,10 @@ int main(void)
 		cmocka_unit_test(utc_smeared_alone_is_noon_linear_and_is_named_in_full),
 		cmocka_unit_test(other_name_is_einval_and_leaves_the_clock),
 		cmocka_unit_test(accepted_names_are_listed),
+		cmocka_unit_test(each_kind_of_clock_has_a_timescale_of_its_own),
+		cmocka_unit_test(
+			instant_of_a_reading_is_the_first_at_which_the_clock_shows_it_or_more),
+		cmocka_unit_test(reading_that_no_clock_will_show_has_no_instant),
 	};
 
 	return cmocka_run_group_tests_name("clock", tests, load_table, NULL);
