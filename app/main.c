@@ -33,7 +33,7 @@ static int check(const struct app_config *config, struct vrtc_leap_table *leap)
 int main(int argc, char **argv)
 {
 	static struct vrtc_leap_table leap;
-	/* Static, and not freed after a run: rte_vhost's thread lives on, and looks at its devices. */
+	/* Static, and not freed after a run: rte_vhost's thread lives on, and reads it. */
 	static struct app_config config;
 	char error[1024];
 	int status = EXIT_SUCCESS;

@@ -166,7 +166,7 @@ void vrtc_alarm_device_rewind(struct vrtc_alarm *alarm)
 	record(alarm);
 }
 
-uint64_t vrtc_alarm_device_reset(struct vrtc_alarm_device *dev, bool retain)
+void vrtc_alarm_device_reset(struct vrtc_alarm_device *dev, bool retain)
 {
 	dev->owed = 0;
 	for (uint16_t c = 0; c < dev->n_clocks; c++) {
@@ -182,7 +182,6 @@ uint64_t vrtc_alarm_device_reset(struct vrtc_alarm_device *dev, bool retain)
 		}
 		record(alarm);
 	}
-	return dev->owed;
 }
 
 /* Notifications that a predecessor was publishing when it died: the used ring says how it ended. */

@@ -90,10 +90,8 @@ void vrtc_alarm_device_rewind(struct vrtc_alarm *alarm);
 /*
  * Device reset. Retained alarms whose time has come (as of the last comparison) and that are
  * enabled expire; others become 0 and disabled.
- *
- * @return  bit c: clock c has an expiration event
  */
-uint64_t vrtc_alarm_device_reset(struct vrtc_alarm_device *dev, bool retain);
+void vrtc_alarm_device_reset(struct vrtc_alarm_device *dev, bool retain);
 
 /*
  * The alarmq starts, as vrtc_vring_start() has it; the error's cause is in why. What a predecessor

@@ -329,14 +329,10 @@ static bool change_alarm(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mai
 
 static void reset(struct vrtc_alarm_lcore *l, struct vrtc_alarm_client *client, bool retain)
 {
-	uint64_t expired = vrtc_alarm_device_reset(&client->alarms, retain);
-
-	for (uint16_t c = 0; c < client->alarms.n_clocks; c++) {
-		if (expired >> c & 1)
-			act(client, &client->alarms.alarm[c]);
-		else if (!retain && client->action)
-			(void)vrtc_alarm_action_cancel(client->action, c);
-	}
+	/* No action: who resets a device is awake. */
+	vrtc_alarm_device_reset(&client->alarms, retain);
+	for (uint16_t c = 0; !retain && client->action && c < client->alarms.n_clocks; c++)
+		(void)vrtc_alarm_action_cancel(client->action, c);
 	(void)deliver(l, client);
 }
 

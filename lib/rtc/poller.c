@@ -148,7 +148,7 @@ static void publish_spare(struct vrtc_poller *p)
 	p->spare = atomic_exchange_explicit(&p->list, list, memory_order_acq_rel);
 	atomic_store_explicit(&p->load, list->n, memory_order_relaxed);
 	wake(p);
-	/* rte_rcu_qsbr_synchronize(), in its parts: these are inline, and ThreadSanitizer sees them. */
+	/* rte_rcu_qsbr_synchronize() in parts, which are inline: ThreadSanitizer sees them. */
 	(void)rte_rcu_qsbr_check(p->qsbr, rte_rcu_qsbr_start(p->qsbr), true);
 }
 
