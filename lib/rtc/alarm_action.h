@@ -7,7 +7,12 @@
  * Actions are executed by threads of this file's own, never by an lcore: one that hangs delays no
  * alarm, no request and no other device's action. An expiration whose action has not begun when
  * the next one of the same clock happens is replaced by it (the text allows it), so there is never
- * more than one due for each clock. How many run at a time and how long one may take is bounded.
+ * more than one due for each clock. At most 16 run at a time in the process, one for each device;
+ * the devices take turns. An action may take 30 s; a program is killed then, with its process
+ * group.
+ *
+ * A failure is logged once, and failures of the same kind again only when one has succeeded. That a
+ * guest is awake already is a success.
  *
  * "If the driver successfully disables an alarm [...] the device MUST stop serving any previous
  * alarm expiration event for C before the device uses the response buffer": cancelling is therefore
@@ -26,8 +31,17 @@
 
 struct vrtc_alarm_action;
 
+/* What vrtc_alarm_action_new() gives the actions that it makes. Tests change it; main thread. */
+struct vrtc_alarm_action_limits {
+	unsigned deadline_ms; /* of an action: connecting and its answer, the program's end */
+	unsigned pause_ms;    /* from an action's start to that of the device's next one */
+};
+extern struct vrtc_alarm_action_limits vrtc_alarm_action_limits;
+
 /*
- * The action of one device. Main thread.
+ * The action of one device. Main thread: the threads that execute actions run on the CPUs that it
+ * has now, which after rte_eal_init() are those of the control lcore. The environment of a program
+ * is the one that this process has at the first call.
  *
  * @param what     "qmp:PATH": sends system_wakeup to the QMP socket PATH; "exec:PROGRAM": starts
  *                 PROGRAM, without arguments, with DPDK_RTC_DEVICE, DPDK_RTC_CLOCK_ID,
@@ -35,8 +49,9 @@ struct vrtc_alarm_action;
  *                 Copied
  * @param device   its name, for log lines and the environment; outlives the action
  * @param clock    n_clocks clocks, outlive the action
- * @return         NULL with errno set: EINVAL what is neither, ENOMEM, or what a thread or a
- *                 descriptor was refused with
+ * @return         NULL with errno set: EINVAL for what is neither, an empty PATH or PROGRAM, a PATH
+ *                 that is too long for a socket, or no clock or too many; ENOMEM; or what a thread
+ *                 or a descriptor was refused with
  */
 struct vrtc_alarm_action *vrtc_alarm_action_new(
 	const char *what, const char *device, const struct vrtc_clock *clock, uint16_t n_clocks);
@@ -60,7 +75,7 @@ bool vrtc_alarm_action_cancel(struct vrtc_alarm_action *a, uint16_t clock_id);
 
 /*
  * For a process that is about to end: begins nothing more, and does not wait for what runs. Main
- * thread. The actions stay allocated.
+ * thread. The actions stay allocated, and programs that run go on.
  */
 void vrtc_alarm_actions_end(void);
 
