@@ -22,27 +22,43 @@ void vrtc_alarm_ledger_init(
 	memcpy(ledger->magic, magic, sizeof(magic));
 }
 
+static bool is_of(
+	const struct vrtc_alarm_ledger *ledger, const struct vrtc_clock *clock, uint16_t n_clocks)
+{
+	bool same = ledger->n_clocks == n_clocks;
+
+	for (uint16_t c = 0; same && c < n_clocks; c++)
+		same = ledger->clock[c].type == clock[c].type &&
+		       ledger->clock[c].smear == clock[c].smear;
+	return same;
+}
+
+static bool is_whole(const struct vrtc_alarm_ledger *ledger)
+{
+	bool whole = true;
+
+	for (uint16_t c = 0; c < VRTC_ALARM_CLOCKS_MAX; c++)
+		whole = whole &&
+			atomic_load_explicit(&ledger->current[c], memory_order_relaxed) <= 1 &&
+			!(vrtc_alarm_ledger_read(ledger, c).flags & ~VRTC_ALARM_RECORD_FLAGS);
+	return whole;
+}
+
 bool vrtc_alarm_ledger_check(const struct vrtc_alarm_ledger *ledger, size_t bytes,
 	const struct vrtc_clock *clock, uint16_t n_clocks, const char **why)
 {
-	*why = "is no file of alarms";
 	if (bytes != sizeof(*ledger) || memcmp(ledger->magic, magic, sizeof(magic)) != 0 ||
-		ledger->bytes != sizeof(*ledger) || ledger->n_clocks > VRTC_ALARM_CLOCKS_MAX)
+		ledger->bytes != sizeof(*ledger) || ledger->n_clocks > VRTC_ALARM_CLOCKS_MAX) {
+		*why = "is no file of alarms";
 		return false;
-
-	*why = "is damaged";
-	for (uint16_t c = 0; c < VRTC_ALARM_CLOCKS_MAX; c++) {
-		if (atomic_load_explicit(&ledger->current[c], memory_order_relaxed) > 1 ||
-			vrtc_alarm_ledger_read(ledger, c).flags & ~VRTC_ALARM_RECORD_FLAGS)
-			return false;
 	}
-	*why = "is of a device with other clocks";
-	if (ledger->n_clocks != n_clocks)
+	if (!is_whole(ledger)) {
+		*why = "is damaged";
 		return false;
-	for (uint16_t c = 0; c < n_clocks; c++) {
-		if (ledger->clock[c].type != clock[c].type ||
-			ledger->clock[c].smear != clock[c].smear)
-			return false;
+	}
+	if (!is_of(ledger, clock, n_clocks)) {
+		*why = "is of a device with other clocks";
+		return false;
 	}
 	return true;
 }

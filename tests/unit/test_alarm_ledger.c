@@ -36,10 +36,11 @@ static bool good(size_t bytes, const struct vrtc_clock *of, uint16_t n, const ch
 
 static void fresh_ledger_is_good_and_all_alarms_are_zero_and_disabled(void **state)
 {
-	const char *why;
+	const char *why = NULL;
 
 	(void)state;
 	assert_true(good(sizeof(ledger), clocks, N_CLOCKS, &why));
+	assert_null(why);
 	for (uint16_t c = 0; c < VRTC_ALARM_CLOCKS_MAX; c++) {
 		struct vrtc_alarm_record r = vrtc_alarm_ledger_read(&ledger, c);
 
