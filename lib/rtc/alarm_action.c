@@ -303,7 +303,7 @@ static bool run_program(
 {
 	uint64_t seen = atomic_load(&a->expiration[a->clock_id].due);
 	char **environment;
-	pid_t pid;
+	pid_t pid = 0;
 
 	if (!(seen & DUE))
 		return false;

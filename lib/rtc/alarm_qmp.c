@@ -108,8 +108,11 @@ static void print_desc(struct span desc, char text[DESC_MAX + 1])
 {
 	size_t n = desc.bytes < DESC_MAX ? desc.bytes : DESC_MAX;
 
-	for (size_t i = 0; i < n; i++)
-		text[i] = desc.at[i] >= ' ' && desc.at[i] <= '~' ? desc.at[i] : '?';
+	for (size_t i = 0; i < n; i++) {
+		text[i] = desc.at[i];
+		if (text[i] < ' ' || text[i] > '~')
+			text[i] = '?';
+	}
 	text[n] = '\0';
 }
 
