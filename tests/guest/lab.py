@@ -22,13 +22,34 @@ CASE_S = 120
 # What each is for. The names are those of lab/cases.c, without "lab-".
 PURPOSES = {
     "lab-read-steps": """The clock is stepped: UTC, smeared UTC and TAI follow at once, the
-        monotonic clock does not; with a kernel that was not told TAI, was, was told a wrong one.""",
+        monotonic clock does not; the kernel knows TAI, or does not, or is wrong about it.""",
     "lab-read-leap": """The kernel inserts a leap second: UTC shows 23:59:59 twice, TAI and smeared
         UTC go on without a step (a kernel that knows TAI).""",
     "lab-read-leap-untold": """The same with a kernel that was not told TAI: UTC is the host's; how
         far off TAI and smeared UTC are is measured.""",
+    "lab-step-forward": """Alarms an hour ahead, the clock is stepped by two: UTC, smeared UTC and
+        TAI expire once, the monotonic clock does not; at each idle policy.""",
+    "lab-step-backward": """The clock is stepped back before an alarm that has expired, and forward
+        over it again: it expires again, once for each crossing.""",
+    "lab-step-back-undelivered": """An alarm expires without a buffer in the alarmq, and the clock
+        is stepped back before it: nothing is delivered until the time is there again.""",
+    "lab-step-wakes": """A sleeping alarm lcore (idle policy interrupt) is woken by the step itself;
+        how long that takes is measured.""",
+    "lab-step-disconnected": """The clock crosses the alarm time while the front-end is away: it is
+        notified once when it is back; nothing if the clock is before the time again.""",
+    "lab-step-reset": """As a guest's suspend: the clock is stepped, the device is reset, and the
+        retained alarm expires by that, or does not.""",
+    "lab-step-crashed": """The daemon is killed with -9 and started again, with steps of the clock
+        meanwhile: each crossing of the alarm time is notified once.""",
+    "lab-alarm-leap-busy": """The kernel inserts a leap second: a UTC alarm at 23:59:59.5 expires in
+        both seconds of that name, others once, none early (a kernel that knows TAI).""",
+    "lab-alarm-leap-interrupt": """The same with an alarm lcore that sleeps.""",
+    "lab-alarm-leap-untold": """The same with a kernel that was not told TAI: no alarm is lost; what
+        comes when is measured.""",
     "lab-numa-requests": """Two nodes: an lcore on the node of the guest's memory serves its
         requests; with a single request lcore, the log says that it is remote.""",
+    "lab-numa-alarms": """Two nodes, an alarm lcore on each: the one on the node of the guest's
+        memory serves its alarms, and its own memory is there, by the log and by numa_maps.""",
 }
 
 

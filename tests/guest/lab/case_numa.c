@@ -2,15 +2,22 @@
 /* The daemon on a machine with two NUMA nodes: who serves which guest. */
 #include "cases.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "alarm_clocks.h"
 #include "daemon.h"
 #include "driver.h"
 #include "lab.h"
 #include "memory_node.h"
 
 #define NODES 2
+
+/* What is in a line of numa_maps: of memory that is not put anywhere, of the ledger of a device. */
+#define NO_POLICY " default"
+#define LEDGER    ".alarms"
 
 static void needs_two_nodes(void)
 {
@@ -72,5 +79,126 @@ void lab_case_numa_requests(void)
 	lab_check(strstr(line, "(memory on node 0, lcore on node 1)"), "the log says '%s'", line);
 	serve(LAB_DAEMON_SOCKET, 1, 2, line, sizeof(line));
 	lab_check(strstr(line, "(memory on node 1, lcore on node 1)"), "the log says '%s'", line);
+	lab_daemon_stop(daemon);
+}
+
+/* ---- Alarms. */
+
+/* The lcores are named after their use; each of those for alarms is on a node of its own. */
+#define CONTROL_AND_REQUESTS "0@0,1@0"
+#define ALARMS_ON_NODE_0     "2@1"
+#define ALARMS_ON_NODE_1     "4@3"
+
+static bool is_ledger(const char *line)
+{
+	return strstr(line, LEDGER);
+}
+
+static bool has_policy(const char *line)
+{
+	return !strstr(line, NO_POLICY);
+}
+
+/*
+ * How many pages of a process are on each node, by /proc/PID/numa_maps: "ADDRESS bind:1 anon=2 ...
+ * N1=2", a line for each mapping. Of the mappings that are wanted.
+ */
+static void count_pages(pid_t pid, bool (*is_wanted)(const char *line), unsigned long *on_node)
+{
+	char path[64], line[1024];
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%d/numa_maps", (int)pid);
+	maps = fopen(path, "re");
+	lab_check(maps, "%s cannot be read", path);
+	memset(on_node, 0, NODES * sizeof(on_node[0]));
+	while (fgets(line, sizeof(line), maps)) {
+		for (unsigned int n = 0; n < NODES && is_wanted(line); n++) {
+			const char *pages;
+			char key[8];
+
+			snprintf(key, sizeof(key), " N%u=", n);
+			pages = strstr(line, key);
+			if (pages)
+				on_node[n] += strtoul(pages + strlen(key), NULL, 10);
+		}
+	}
+	fclose(maps);
+}
+
+static void serve_alarms(int node, unsigned int nth, unsigned int lcore)
+{
+	char line[512], wanted[128];
+	struct vfe_session s;
+	int64_t now_ns;
+
+	lab_memory_bind(node);
+	lab_driver_start_alarms(&s, LAB_DAEMON_SOCKET, 4);
+	lab_memory_bind(-1);
+	lab_check(lab_memory_node(s.queues[1].ring.used) == node,
+		"the alarmq of the front-end is not on node %d", node);
+	lab_driver_read(&s, LAB_UTC, &now_ns);
+	lab_driver_set_alarm(&s, LAB_UTC, now_ns + 100 * LAB_NS_PER_MS);
+	lab_driver_expect_alarm(
+		&s, LAB_UTC, now_ns + 100 * LAB_NS_PER_MS, "in a tenth of a second");
+	/* It is kept for the next session of this process, to which the reset would be an event. */
+	lab_driver_disable_alarm(&s, LAB_UTC);
+	lab_daemon_await_log("alarmq of ", nth, line, sizeof(line));
+	snprintf(wanted, sizeof(wanted),
+		"served by alarm lcore %u (memory on node %d, lcore on node %d)", lcore, node,
+		node);
+	lab_check(strstr(line, wanted), "the log says '%s', not '%s'", line, wanted);
+	vfe_session_fini(&s);
+}
+
+void lab_case_numa_alarms(void)
+{
+	const char *const args[] = {"--lcores",
+		CONTROL_AND_REQUESTS "," ALARMS_ON_NODE_0 ",3@2," ALARMS_ON_NODE_1, "--no-huge",
+		"-m", "64", "--no-shconf", "--no-pci", "--no-telemetry", "--", "--socket-path",
+		LAB_DAEMON_SOCKET, "--clocks", LAB_ALARM_CLOCKS, "--idle", "interrupt",
+		"--alarm-lcore", "2,4", NULL};
+	/* By the node on which the guest's memory is, on each node. */
+	unsigned long pages[NODES][NODES];
+	char line[512];
+	pid_t daemon;
+
+	needs_two_nodes();
+	daemon = lab_daemon_start(args);
+	for (unsigned int i = 0; i < NODES; i++) {
+		unsigned int lcore, node;
+		size_t on_node, all;
+
+		lab_daemon_await_log("alarms are fired by lcore ", i + 1, line, sizeof(line));
+		lab_check(sscanf(strstr(line, "alarms are"),
+				  "alarms are fired by lcore %u on node %u; %zu of the %zu pages",
+				  &lcore, &node, &on_node, &all) == 4,
+			"the log says '%s'", line);
+		lab_check(lcore == 2 + 2 * i && node == i && on_node == all && all > 0,
+			"the log says '%s'", line);
+	}
+	for (unsigned int nth = 1; nth <= 2 * NODES; nth++) {
+		unsigned int node = nth % NODES;
+		unsigned long ledger[NODES];
+
+		serve_alarms((int)node, nth, node ? 4 : 2);
+		count_pages(daemon, has_policy, pages[node]);
+		count_pages(daemon, is_ledger, ledger);
+		lab_check(ledger[node] > 0 && ledger[!node] == 0,
+			"of the ledger %lu pages are on node %u and %lu elsewhere, after it was served "
+			"there",
+			ledger[node], node, ledger[!node]);
+	}
+	/* The device's own memory goes with it, those of the two alarm lcores stay. */
+	lab_check(pages[0][1] > 0 && pages[1][0] > 0,
+		"an alarm lcore has no page on its node: %lu on node 1, %lu on node 0", pages[0][1],
+		pages[1][0]);
+	lab_check(
+		pages[0][0] > pages[1][0] && pages[0][0] - pages[1][0] == pages[1][1] - pages[0][1],
+		"served on node 0, %lu and %lu pages are on the nodes; on node 1, %lu and %lu",
+		pages[0][0], pages[0][1], pages[1][0], pages[1][1]);
+	lab_note("numa_maps: alarm lcores %lu and %lu pages, each on its node; the device's %lu "
+		 "follow the guest's memory, its ledger, too",
+		pages[1][0], pages[0][1], pages[0][0] - pages[1][0]);
 	lab_daemon_stop(daemon);
 }

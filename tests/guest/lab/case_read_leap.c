@@ -23,8 +23,8 @@
 
 #define LEAP_NS  (LAB_LEAP_UTC_S * LAB_NS_PER_S)
 /* The clock when the kernel is told of the leap second, and when the last reading is made. */
-#define BEGIN_NS (LEAP_NS - 4 * LAB_NS_PER_S)
-#define END_S    2
+#define BEGIN_NS (LEAP_NS - 3 * LAB_NS_PER_S)
+#define END_S    1
 
 /* What one look has found. */
 struct look {

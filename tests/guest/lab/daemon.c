@@ -93,3 +93,8 @@ void lab_daemon_await_log(const char *text, unsigned int nth, char *line, size_t
 		lab_sleep_ms(LOOK_MS);
 	}
 }
+
+bool lab_daemon_has_logged(const char *text)
+{
+	return find_in_log(text, 1, NULL, 0);
+}

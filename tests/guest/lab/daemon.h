@@ -6,6 +6,7 @@
 #ifndef LAB_DAEMON_H
 #define LAB_DAEMON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -30,5 +31,8 @@ void lab_daemon_stop(pid_t pid);
  * @param line  the line, or NULL
  */
 void lab_daemon_await_log(const char *text, unsigned int nth, char *line, size_t size);
+
+/** Whether a line of its log has the text by now. */
+bool lab_daemon_has_logged(const char *text);
 
 #endif

@@ -24,18 +24,27 @@ void lab_driver_start_alarms(struct vfe_session *s, const char *socket_path, uns
 
 void lab_driver_read(struct vfe_session *s, uint16_t clock, int64_t *reading_ns);
 
+/** SET_ALARM, enabled. */
 void lab_driver_set_alarm(struct vfe_session *s, uint16_t clock, int64_t alarm_ns);
 
+/** SET_ALARM_ENABLED, false. */
 void lab_driver_disable_alarm(struct vfe_session *s, uint16_t clock);
 
+/** @return false: no notification within timeout_ms. The buffer goes back into the alarmq. */
+bool lab_driver_next_alarm(struct vfe_session *s, uint16_t *clock, unsigned int timeout_ms);
+
 /**
- * The clock's notification comes within LAB_PATIENCE_MS, as the next one, and a reading taken
- * after it is not before alarm_ns. The buffer goes back.
+ * The clock's notification comes, as the next one, and a reading taken after it is not before
+ * alarm_ns.
  */
-void lab_driver_expect_alarm(struct vfe_session *s, uint16_t clock, int64_t alarm_ns);
+void lab_driver_expect_alarm(
+	struct vfe_session *s, uint16_t clock, int64_t alarm_ns, const char *when);
 
 /** No notification comes for LAB_SILENCE_MS. */
 void lab_driver_expect_silence(struct vfe_session *s, const char *when);
+
+/** Puts buffers into the alarmq, of the driver's size. */
+void lab_driver_fill(struct vfe_session *s, unsigned int buffers);
 
 /** Ends the case unless the call of the front-end succeeded, saying what it was doing. */
 void lab_driver_check(struct vfe_session *s, int result, const char *doing);
