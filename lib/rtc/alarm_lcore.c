@@ -54,14 +54,17 @@
 /* The longest sleep with an alarm ahead: what no event tells (TAI's origin) is seen after it. */
 #define SLEEP_MAX_NS         VRTC_NS_PER_S
 #define ASK_PAUSE_NS         10000
+#define CACHE_LINE           64
 
+/* The engine's memory begins with a page. */
 struct vrtc_alarm_lcore {
-	/* Written by senders, read at each turn: a line of its own. */
-	_Alignas(64) _Atomic(struct vrtc_alarm_mail *) inbox;
+	/* Written by senders, read at each turn: a cache line of its own. */
+	_Atomic(struct vrtc_alarm_mail *) inbox;
 	atomic_bool sleeping; /* read by senders only after they wrote the inbox */
+	char rest_of_line[CACHE_LINE - sizeof(void *) - sizeof(atomic_bool)];
 
 	/* The lcore's. */
-	_Alignas(64) struct vrtc_agenda agenda[VRTC_TIMESCALES];
+	struct vrtc_agenda agenda[VRTC_TIMESCALES];
 	const struct vrtc_timesource *time;
 	struct vrtc_alarm_mail *deferred; /* wait for an action that is just being begun */
 	struct vrtc_alarm_client **waiting;
