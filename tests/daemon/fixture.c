@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -174,8 +175,10 @@ static void remove_folder(const char *path)
 	struct dirent *entry;
 
 	assert_non_null(dir);
-	while ((entry = readdir(dir)))
-		(void)unlinkat(dirfd(dir), entry->d_name, 0);
+	while ((entry = readdir(dir))) {
+		if (unlinkat(dirfd(dir), entry->d_name, 0))
+			(void)unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
+	}
 	closedir(dir);
 	assert_int_equal(rmdir(path), 0);
 }

@@ -4,9 +4,9 @@
  * drivers that want to be called or not. What is wrong costs its own buffer or its own queue; no
  * notification is lost.
  *
- * virtio-v1.4 RTC Device / Alarm Notifications: "All alarmq fields are device-writable." "The driver
- * MUST allocate enough space for any alarmq notification in the device-writable part of an alarmq
- * buffer."
+ * virtio-v1.4 RTC Device / Alarm Notifications: "All alarmq fields are device-writable." "The
+ * driver MUST allocate enough space for any alarmq notification in the device-writable part of an
+ * alarmq buffer."
  */
 #include <errno.h>
 #include <setjmp.h>
