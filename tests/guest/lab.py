@@ -23,10 +23,6 @@ CASE_S = 120
 PURPOSES = {
     "lab-read-steps": """The clock is stepped: UTC, smeared UTC and TAI follow at once, the
         monotonic clock does not; the kernel knows TAI, or does not, or is wrong about it.""",
-    "lab-read-leap": """The kernel inserts a leap second: UTC shows 23:59:59 twice, TAI and smeared
-        UTC go on without a step (a kernel that knows TAI).""",
-    "lab-read-leap-untold": """The same with a kernel that was not told TAI: UTC is the host's; how
-        far off TAI and smeared UTC are is measured.""",
     "lab-step-forward": """Alarms an hour ahead, the clock is stepped by two: UTC, smeared UTC and
         TAI expire once, the monotonic clock does not; at each idle policy.""",
     "lab-step-backward": """The clock is stepped back before an alarm that has expired, and forward
@@ -41,11 +37,14 @@ PURPOSES = {
         retained alarm expires by that, or does not.""",
     "lab-step-crashed": """The daemon is killed with -9 and started again, with steps of the clock
         meanwhile: each crossing of the alarm time is notified once.""",
-    "lab-alarm-leap-busy": """The kernel inserts a leap second: a UTC alarm at 23:59:59.5 expires in
-        both seconds of that name, others once, none early (a kernel that knows TAI).""",
-    "lab-alarm-leap-interrupt": """The same with an alarm lcore that sleeps.""",
-    "lab-alarm-leap-untold": """The same with a kernel that was not told TAI: no alarm is lost; what
-        comes when is measured.""",
+    "lab-leap-busy": """The kernel inserts a leap second: UTC shows 23:59:59 twice, TAI and smeared
+        UTC go on; an alarm at 23:59:59.5 expires twice, others once, none early (the kernel knows
+        TAI).""",
+    "lab-leap-interrupt": """The same with an alarm lcore that sleeps.""",
+    "lab-leap-deleted": """The kernel leaves out 23:59:59: an alarm of that second expires at its
+        start.""",
+    "lab-leap-untold": """A leap second with a kernel that was not told TAI: UTC is the host's, no
+        alarm is lost; how far off TAI and smeared UTC are, and what expires when, is measured.""",
     "lab-numa-requests": """Two nodes: an lcore on the node of the guest's memory serves its
         requests; with a single request lcore, the log says that it is remote.""",
     "lab-numa-alarms": """Two nodes, an alarm lcore on each: the one on the node of the guest's

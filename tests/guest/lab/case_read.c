@@ -47,7 +47,7 @@ void lab_case_read_steps(void)
 {
 	const char *const args[] = {"--socket-path", LAB_DAEMON_SOCKET, "--idle", "interrupt",
 		"--leap-table", LAB_LEAP_TABLE, NULL};
-	int tai_s = lab_leap_write_table();
+	int tai_s = lab_leap_write_table(LAB_LEAP_INSERTED).before_s;
 	pid_t daemon = lab_daemon_start(args);
 	struct vfe_session s;
 

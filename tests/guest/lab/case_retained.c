@@ -38,7 +38,7 @@ void lab_case_step_disconnected(void)
 	int64_t alarm_ns;
 	pid_t daemon;
 
-	lab_leap_write_table();
+	lab_leap_write_table(LAB_LEAP_INSERTED);
 	daemon = lab_daemon_start(LAB_ALARM_DAEMON(idle));
 	lab_driver_start_alarms(&s, LAB_DAEMON_SOCKET, BUFFERS);
 
@@ -87,7 +87,7 @@ void lab_case_step_reset(void)
 	int64_t alarm_ns;
 	pid_t daemon;
 
-	lab_leap_write_table();
+	lab_leap_write_table(LAB_LEAP_INSERTED);
 	daemon = lab_daemon_start(LAB_ALARM_DAEMON(idle));
 	lab_driver_start_alarms(&s, LAB_DAEMON_SOCKET, BUFFERS);
 
@@ -129,7 +129,7 @@ void lab_case_step_crashed(void)
 	int64_t alarm_ns;
 	pid_t daemon;
 
-	lab_leap_write_table();
+	lab_leap_write_table(LAB_LEAP_INSERTED);
 	daemon = lab_daemon_start(LAB_ALARM_DAEMON(idle));
 	lab_driver_start_alarms(&s, LAB_DAEMON_SOCKET, BUFFERS);
 

@@ -24,7 +24,7 @@ static pid_t start(const char *idle, struct vfe_session *s, unsigned int buffers
 {
 	pid_t daemon;
 
-	lab_leap_write_table();
+	lab_leap_write_table(LAB_LEAP_INSERTED);
 	daemon = lab_daemon_start(LAB_ALARM_DAEMON(idle));
 	lab_driver_start_alarms(s, LAB_DAEMON_SOCKET, buffers);
 	return daemon;

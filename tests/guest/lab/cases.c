@@ -7,8 +7,6 @@
 
 const struct lab_case lab_cases[] = {
 	{"read-steps", lab_case_read_steps},
-	{"read-leap", lab_case_read_leap},
-	{"read-leap-untold", lab_case_read_leap_untold},
 	{"step-forward", lab_case_step_forward},
 	{"step-backward", lab_case_step_backward},
 	{"step-back-undelivered", lab_case_step_back_undelivered},
@@ -16,9 +14,10 @@ const struct lab_case lab_cases[] = {
 	{"step-disconnected", lab_case_step_disconnected},
 	{"step-reset", lab_case_step_reset},
 	{"step-crashed", lab_case_step_crashed},
-	{"alarm-leap-busy", lab_case_alarm_leap_busy},
-	{"alarm-leap-interrupt", lab_case_alarm_leap_interrupt},
-	{"alarm-leap-untold", lab_case_alarm_leap_untold},
+	{"leap-busy", lab_case_leap_busy},
+	{"leap-interrupt", lab_case_leap_interrupt},
+	{"leap-deleted", lab_case_leap_deleted},
+	{"leap-untold", lab_case_leap_untold},
 	{"numa-requests", lab_case_numa_requests},
 	{"numa-alarms", lab_case_numa_alarms},
 	{NULL, NULL},

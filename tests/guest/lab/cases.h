@@ -3,10 +3,8 @@
 #ifndef LAB_CASES_H
 #define LAB_CASES_H
 
-/* case_read.c, case_read_leap.c */
+/* case_read.c */
 void lab_case_read_steps(void);
-void lab_case_read_leap(void);
-void lab_case_read_leap_untold(void);
 
 /* case_steps.c */
 void lab_case_step_forward(void);
@@ -19,10 +17,11 @@ void lab_case_step_disconnected(void);
 void lab_case_step_reset(void);
 void lab_case_step_crashed(void);
 
-/* case_alarm_leap.c */
-void lab_case_alarm_leap_busy(void);
-void lab_case_alarm_leap_interrupt(void);
-void lab_case_alarm_leap_untold(void);
+/* case_leap.c */
+void lab_case_leap_busy(void);
+void lab_case_leap_interrupt(void);
+void lab_case_leap_deleted(void);
+void lab_case_leap_untold(void);
 
 /* case_numa.c */
 void lab_case_numa_requests(void);

@@ -21,7 +21,7 @@ static void become_daemon(const char *const args[])
 	char *argv[ARGS_MAX + 2] = {(char[]){"dpdk-rtc"}};
 	int log_fd = open(LAB_DAEMON_LOG, O_WRONLY | O_CREAT | O_APPEND, 0644);
 
-	for (unsigned int i = 0; args[i] && i < ARGS_MAX; i++)
+	for (unsigned int i = 0; i < ARGS_MAX && args[i]; i++)
 		argv[i + 1] = (char *)(uintptr_t)args[i];
 	if (log_fd < 0 || dup2(log_fd, STDOUT_FILENO) < 0 || dup2(log_fd, STDERR_FILENO) < 0)
 		_exit(126);

@@ -78,9 +78,10 @@ static bool plan(int status, int wanted)
 	return false;
 }
 
-void lab_time_insert_leap_second(void)
+void lab_time_plan_leap_second(bool insert)
 {
-	lab_check(plan(STA_INS, TIME_INS), "adjtimex(STA_INS): %s", strerror(errno));
+	lab_check(plan(insert ? STA_INS : STA_DEL, insert ? TIME_INS : TIME_DEL),
+		"adjtimex(%s): %s", insert ? "STA_INS" : "STA_DEL", strerror(errno));
 }
 
 bool lab_time_calm(int64_t untouched_ns)

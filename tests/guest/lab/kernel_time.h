@@ -21,10 +21,11 @@ void lab_time_step(int64_t by_ns);
 void lab_time_set_tai(int tai_s);
 
 /**
- * Has the kernel insert a leap second at the next midnight of UTC (STA_INS), and returns when it
- * has taken note. To be called with the clock two seconds or more before midnight.
+ * Has the kernel insert a leap second at the next midnight of UTC (STA_INS), or delete the last
+ * second of the day (STA_DEL), and returns when it has taken note. To be called with the clock
+ * two seconds or more before.
  */
-void lab_time_insert_leap_second(void);
+void lab_time_plan_leap_second(bool insert);
 
 /**
  * Undoes all this: no leap second is pending, TAI - UTC is unknown, CLOCK_REALTIME is what it would

@@ -10,24 +10,29 @@
 
 #define LAB_LEAP_TABLE "/run/lab/leap-seconds.list"
 
-/* 2033-07-01 00:00:00 UTC, the midnight behind it, in POSIX seconds. */
-#define LAB_LEAP_UTC_S INT64_C(2003788800)
+/* 2033-07-01 00:00:00 UTC, the midnight behind it. */
+#define LAB_LEAP_UTC_S  INT64_C(2003788800)
+#define LAB_LEAP_UTC_NS (LAB_LEAP_UTC_S * INT64_C(1000000000))
 
-/**
- * Writes LAB_LEAP_TABLE: the table of tzdata, with our leap second and without what it contradicts.
- *
- * @return TAI - UTC in seconds before our leap second
- */
-int lab_leap_write_table(void);
+/* Inserted: 23:59:59 is shown twice. Deleted: it is left out. */
+enum lab_leap_kind {
+	LAB_LEAP_INSERTED = 1,
+	LAB_LEAP_DELETED = -1,
+};
 
-/**
- * What a UTC clock shows.
- *
- * @param before_s  as lab_leap_write_table() returned it
- */
-int64_t lab_leap_utc_ns(int before_s, int64_t tai_ns);
+struct lab_leap {
+	enum lab_leap_kind kind;
+	int before_s;        /* TAI - UTC until then */
+	int64_t step_tai_ns; /* when UTC steps */
+};
+
+/** Writes LAB_LEAP_TABLE: tzdata's entries, and our leap second. */
+struct lab_leap lab_leap_write_table(enum lab_leap_kind kind);
+
+/** What a UTC clock shows. */
+int64_t lab_leap_utc_ns(const struct lab_leap *leap, int64_t tai_ns);
 
 /** What a clock of smeared UTC, noon-linear, shows within the day of smearing. */
-int64_t lab_leap_smeared_ns(int before_s, int64_t tai_ns);
+int64_t lab_leap_smeared_ns(const struct lab_leap *leap, int64_t tai_ns);
 
 #endif
