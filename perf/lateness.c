@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * dpdk-rtc-lateness: how late an alarm is, from its instant to the driver seeing it.
+ *
+ * The instant of an alarm is known to the nanosecond, and its clock, UTC, is one that this program
+ * can read at the price of a few tens of nanoseconds: so the lateness is what CLOCK_REALTIME shows
+ * when the used index of the alarmq is seen to have changed, minus the alarm's time. The CPU that
+ * looks is not the CPU of the alarm lcore.
+ *
+ * In one run, in alternating batches, on the same CPU and with the same end point (rival.h):
+ *
+ *   device, busy       dpdk-rtc with an alarm lcore that polls
+ *   device, interrupt  dpdk-rtc with --idle interrupt
+ *   timerfd + thread   the usual way
+ *   clock loop         a loop that reads the clock and does nothing else: the machine's own noise
+ *
+ * Those whose turn it is not are stopped. A batch of the gap detector on the measuring CPU comes
+ * last: what delays the look is no fault of the alarm.
+ *
+ * Alarms are set a random time ahead, so that they keep no step with the kernel's ticks. One whose
+ * time came before SET_ALARM was answered says nothing; it is counted and made up for.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alarm_session.h"
+#include "figures.h"
+#include "gaps.h"
+#include "options.h"
+#include "pause.h"
+#include "random.h"
+#include "rival.h"
+#include "utc.h"
+#include "wire.h"
+
+#define WARMUP_ALARMS    20
+#define GAPS_BATCH_NS    200000000
+#define RIVAL_PATIENCE_S 2
+#define LOOKS_PER_CLOCK  4096
+
+static const char program[] = "dpdk-rtc-lateness";
+
+enum who { BUSY, INTERRUPT, TIMERFD, LOOP, N_WHO };
+
+static const char *const names[N_WHO] = {
+	"device, busy",
+	"device, interrupt",
+	"timerfd + thread",
+	"clock loop",
+};
+
+struct options {
+	const char *path[2]; /* of BUSY and INTERRUPT; NULL: not measured */
+	long pid[2];         /* 0: never stopped */
+	long alarms, batch, ahead_min_us, ahead_max_us, cpu, alarm_cpu;
+	bool json;
+};
+
+struct side {
+	bool measured;
+	bool connected;
+	uint16_t clock_id;
+	pid_t pid;
+	struct vfe_session session;
+	size_t n, n_own, n_too_late;
+	int64_t *seen_ns;
+	int64_t *own_ns; /* of a rival: its own reading */
+};
+
+static struct side sides[N_WHO];
+static struct perf_rival rival;
+static struct perf_gaps *gaps_there; /* on the alarm lcore's CPU */
+static struct perf_gaps *gaps_here;
+
+static int64_t next_ahead_ns(const struct options *o)
+{
+	uint64_t range_ns = (uint64_t)(o->ahead_max_us - o->ahead_min_us) * 1000 + 1;
+
+	return o->ahead_min_us * 1000 + (int64_t)(perf_random() % range_ns);
+}
+
+static enum perf_alarm_outcome time_rival(int64_t ahead_ns, int64_t *seen_ns, int64_t *own_ns)
+{
+	uint64_t before = atomic_load_explicit(&rival.fired, memory_order_relaxed);
+	int64_t alarm_ns = perf_utc_ns() + ahead_ns;
+	int64_t now_ns;
+	bool too_late;
+
+	perf_rival_arm(&rival, alarm_ns);
+	too_late = perf_utc_ns() >= alarm_ns;
+	/* Acquire: pairs with the release of the rival, who wrote own_ns before. */
+	for (unsigned int looks = 1;
+		atomic_load_explicit(&rival.fired, memory_order_acquire) == before; looks++) {
+		if (looks % LOOKS_PER_CLOCK == 0 &&
+			perf_utc_ns() > alarm_ns + RIVAL_PATIENCE_S * INT64_C(1000000000)) {
+			fprintf(stderr, "%s: the thread beside did not wake within %d s\n", program,
+				RIVAL_PATIENCE_S);
+			return PERF_ALARM_FAILED;
+		}
+	}
+	now_ns = perf_utc_ns();
+	*seen_ns = now_ns - alarm_ns;
+	*own_ns = rival.own_ns - alarm_ns;
+	return too_late ? PERF_ALARM_TOO_LATE : PERF_ALARM_SEEN;
+}
+
+static int measure(const struct options *o, enum who who, size_t n)
+{
+	struct side *side = &sides[who];
+	size_t end = side->n + n;
+
+	for (unsigned int i = 0; side->n < end; i++) {
+		enum perf_alarm_outcome outcome;
+		int64_t seen_ns = 0;
+		int64_t own_ns = 0;
+
+		if (who < TIMERFD)
+			outcome = perf_alarm_session_time(&side->session, program, side->clock_id,
+				next_ahead_ns(o), &seen_ns);
+		else
+			outcome = time_rival(next_ahead_ns(o), &seen_ns, &own_ns);
+		if (outcome == PERF_ALARM_FAILED)
+			return -1;
+		if (i < WARMUP_ALARMS)
+			continue;
+		if (outcome == PERF_ALARM_TOO_LATE) {
+			/* A device that is always too late is not waited for endlessly. */
+			if (++side->n_too_late > (size_t)o->alarms) {
+				fprintf(stderr, "%s: %s: alarms are set too late; --ahead-min\n",
+					program, names[who]);
+				return -1;
+			}
+			continue;
+		}
+		side->seen_ns[side->n] = seen_ns;
+		if (side->own_ns)
+			side->own_ns[side->n] = own_ns;
+		side->n++;
+	}
+	return 0;
+}
+
+static int take_turn(const struct options *o, enum who who, size_t n)
+{
+	struct side *side = &sides[who];
+	int rc;
+
+	if (who == TIMERFD || who == LOOP)
+		perf_rival_become(&rival, who == TIMERFD ? PERF_RIVAL_TIMERFD : PERF_RIVAL_LOOP);
+	else
+		perf_pause_end(side->pid);
+	rc = measure(o, who, n);
+	if (who == TIMERFD || who == LOOP) {
+		perf_rival_become(&rival, PERF_RIVAL_REST);
+	} else if (perf_pause(side->pid) < 0) {
+		fprintf(stderr, "%s: cannot stop process %d\n", program, (int)side->pid);
+		rc = -1;
+	}
+	return rc;
+}
+
+/* The gap detector on this CPU. */
+static void find_gaps_here(void)
+{
+	int64_t before_ns = perf_utc_ns();
+	int64_t end_ns = before_ns + GAPS_BATCH_NS;
+
+	while (before_ns < end_ns) {
+		int64_t now_ns = perf_utc_ns();
+
+		perf_gaps_add(gaps_here, now_ns - before_ns);
+		before_ns = now_ns;
+	}
+}
+
+static bool begin_side(const struct options *o, enum who who)
+{
+	struct side *side = &sides[who];
+	size_t bytes = sizeof(side->seen_ns[0]) * (size_t)o->alarms;
+
+	side->measured = who >= TIMERFD || o->path[who];
+	if (!side->measured)
+		return true;
+	side->seen_ns = malloc(bytes);
+	side->own_ns = who >= TIMERFD ? malloc(bytes) : NULL;
+	if (!side->seen_ns || (who >= TIMERFD && !side->own_ns)) {
+		fprintf(stderr, "%s: out of memory\n", program);
+		return false;
+	}
+	/* Touched now, so that no sample pays for a page. */
+	memset(side->seen_ns, 0, bytes);
+	if (side->own_ns)
+		memset(side->own_ns, 0, bytes);
+	if (who >= TIMERFD)
+		return true;
+	if (perf_alarm_session_start(&side->session, program, o->path[who]) < 0)
+		return false;
+	side->connected = true;
+	side->pid = (pid_t)o->pid[who];
+	if (perf_alarm_session_find(&side->session, program, VIRTIO_RTC_CLOCK_UTC, &side->clock_id))
+		return false;
+	if (perf_pause(side->pid) < 0) {
+		fprintf(stderr, "%s: cannot stop process %d\n", program, (int)side->pid);
+		return false;
+	}
+	return true;
+}
+
+/* Those that were measured, and what each is more than the clock loop. */
+static void print_rows(const struct perf_figures *f)
+{
+	perf_figures_print_head();
+	for (int w = 0; w < N_WHO; w++)
+		if (sides[w].measured)
+			perf_figures_print(names[w], "ns", &f[w]);
+	for (int w = 0; w < LOOP; w++) {
+		struct perf_figures beyond;
+		char name[40];
+
+		if (!sides[w].measured)
+			continue;
+		beyond = perf_figures_less(&f[w], &f[LOOP]);
+		snprintf(name, sizeof(name), "%s - loop", names[w]);
+		perf_figures_print(name, "ns", &beyond);
+	}
+}
+
+static void report(const struct options *o)
+{
+	struct perf_figures batch[N_WHO], seen[N_WHO], own[N_WHO];
+	size_t n_too_late = 0;
+
+	for (int w = 0; w < N_WHO; w++) {
+		struct side *side = &sides[w];
+
+		n_too_late += side->n_too_late;
+		if (side->measured) {
+			/* In the order of the samples, which the next line ends. */
+			batch[w] = perf_figures_of_batches(
+				side->seen_ns, side->n, (size_t)o->batch, 1);
+			seen[w] = perf_figures_of(side->seen_ns, side->n, 1);
+		}
+		if (side->own_ns)
+			own[w] = perf_figures_of(side->own_ns, side->n, 1);
+	}
+	if (o->json) {
+		printf("{\n  \"what\": \"lateness of an alarm, ns\",\n  \"alarms_each\": %ld,\n"
+		       "  \"batch\": %ld,\n  \"ahead_us\": [%ld, %ld],\n  \"set_too_late\": %zu,\n",
+			o->alarms, o->batch, o->ahead_min_us, o->ahead_max_us, n_too_late);
+		for (int w = 0; w < N_WHO; w++) {
+			char name[40];
+
+			if (sides[w].measured)
+				perf_figures_print_json(names[w], &seen[w], ",");
+			snprintf(name, sizeof(name), "%s, median batch", names[w]);
+			if (sides[w].measured)
+				perf_figures_print_json(name, &batch[w], ",");
+			snprintf(name, sizeof(name), "%s, by itself", names[w]);
+			if (sides[w].own_ns)
+				perf_figures_print_json(name, &own[w], ",");
+		}
+		perf_gaps_print_json(gaps_there, "gaps_alarm_cpu", ",");
+		perf_gaps_print_json(gaps_here, "gaps_driver_cpu", "");
+		puts("}");
+		return;
+	}
+	printf("lateness of %ld alarms each in interleaved batches of %ld, set %ld to %ld us ahead "
+	       "(%zu set too late, made up for)\n",
+		o->alarms, o->batch, o->ahead_min_us, o->ahead_max_us, n_too_late);
+	print_rows(seen);
+	puts("of the median batch: without what the machine does to some of them");
+	print_rows(batch);
+	puts("by the clock that the thread itself reads when it is awake");
+	for (int w = TIMERFD; w < N_WHO; w++)
+		perf_figures_print(names[w], "ns", &own[w]);
+	perf_gaps_print(gaps_there, "the CPU of the alarm lcore");
+	perf_gaps_print(gaps_here, "the CPU that looks");
+}
+
+static int run(const struct options *o)
+{
+	bool ok = true;
+
+	gaps_there = perf_gaps_new();
+	gaps_here = perf_gaps_new();
+	if (!gaps_there || !gaps_here || perf_rival_start(&rival, (int)o->alarm_cpu, gaps_there)) {
+		fprintf(stderr, "%s: no memory, or no thread\n", program);
+		return 1;
+	}
+	for (int w = 0; ok && w < N_WHO; w++)
+		ok = begin_side(o, (enum who)w);
+	for (long done = 0, b = 0; ok && done < o->alarms; b++) {
+		size_t n = (size_t)(o->alarms - done < o->batch ? o->alarms - done : o->batch);
+
+		/* Forwards, then backwards: nobody is always behind the same one. */
+		for (int i = 0; ok && i < N_WHO; i++) {
+			int w = b & 1 ? N_WHO - 1 - i : i;
+
+			if (sides[w].measured)
+				ok = take_turn(o, (enum who)w, n) == 0;
+		}
+		find_gaps_here();
+		done += (long)n;
+	}
+	perf_rival_stop(&rival);
+	for (int w = 0; w < TIMERFD; w++)
+		perf_pause_end(sides[w].pid);
+	if (ok)
+		report(o);
+	for (int w = 0; w < N_WHO; w++) {
+		if (sides[w].connected)
+			vfe_session_fini(&sides[w].session);
+		free(sides[w].seen_ns);
+		free(sides[w].own_ns);
+	}
+	free(gaps_there);
+	free(gaps_here);
+	return ok ? 0 : 1;
+}
+
+static const char help[] =
+	"usage: dpdk-rtc-lateness --alarm-cpu N [OPTION...]\n"
+	"Measures how late alarms are: of a device, of a timerfd, and of a loop that reads the clock.\n"
+	"  --device SOCKET --device-pid PID    dpdk-rtc that polls; stopped while it is not measured\n"
+	"  --sleeper SOCKET --sleeper-pid PID  dpdk-rtc with --idle interrupt; likewise\n"
+	"  --alarm-cpu N     the CPU of their alarm lcore, for the timerfd's thread and the loop\n"
+	"  --cpu N           pin this process (0; -1: do not)\n"
+	"  --alarms N        of each (10000)    --batch N  of these one after the other (500)\n"
+	"  --ahead-min US, --ahead-max US      how long before its time an alarm is set (500, 1500)\n"
+	"  --json\n";
+
+int main(int argc, char **argv)
+{
+	enum {
+		DEVICE = 1,
+		DEVICE_PID,
+		SLEEPER,
+		SLEEPER_PID,
+		ALARM_CPU,
+		CPU,
+		ALARMS,
+		BATCH,
+		AHEAD_MIN,
+		AHEAD_MAX,
+		JSON,
+		HELP
+	};
+	static const struct option options[] = {
+		{"device", required_argument, NULL, DEVICE},
+		{"device-pid", required_argument, NULL, DEVICE_PID},
+		{"sleeper", required_argument, NULL, SLEEPER},
+		{"sleeper-pid", required_argument, NULL, SLEEPER_PID},
+		{"alarm-cpu", required_argument, NULL, ALARM_CPU},
+		{"cpu", required_argument, NULL, CPU},
+		{"alarms", required_argument, NULL, ALARMS},
+		{"batch", required_argument, NULL, BATCH},
+		{"ahead-min", required_argument, NULL, AHEAD_MIN},
+		{"ahead-max", required_argument, NULL, AHEAD_MAX},
+		{"json", no_argument, NULL, JSON},
+		{"help", no_argument, NULL, HELP},
+		{NULL, 0, NULL, 0},
+	};
+	struct options o = {
+		.alarms = 10000,
+		.batch = 500,
+		.ahead_min_us = 500,
+		.ahead_max_us = 1500,
+		.alarm_cpu = -1,
+	};
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		bool ok = true;
+
+		switch (opt) {
+		case DEVICE:
+			o.path[BUSY] = optarg;
+			break;
+		case DEVICE_PID:
+			ok = perf_number(program, optarg, 2, 1 << 30, &o.pid[BUSY]);
+			break;
+		case SLEEPER:
+			o.path[INTERRUPT] = optarg;
+			break;
+		case SLEEPER_PID:
+			ok = perf_number(program, optarg, 2, 1 << 30, &o.pid[INTERRUPT]);
+			break;
+		case ALARM_CPU:
+			ok = perf_number(program, optarg, 0, 1023, &o.alarm_cpu);
+			break;
+		case CPU:
+			ok = perf_number(program, optarg, -1, 1023, &o.cpu);
+			break;
+		case ALARMS:
+			ok = perf_number(program, optarg, 1, 10000000, &o.alarms);
+			break;
+		case BATCH:
+			ok = perf_number(program, optarg, 1, 10000000, &o.batch);
+			break;
+		case AHEAD_MIN:
+			ok = perf_number(program, optarg, 1, 60000000, &o.ahead_min_us);
+			break;
+		case AHEAD_MAX:
+			ok = perf_number(program, optarg, 1, 60000000, &o.ahead_max_us);
+			break;
+		case JSON:
+			o.json = true;
+			break;
+		case HELP:
+			fputs(help, stdout);
+			return 0;
+		default:
+			return 2;
+		}
+		if (!ok)
+			return 2;
+	}
+	if (o.alarm_cpu < 0 || optind != argc) {
+		fprintf(stderr, "%s: --alarm-cpu is needed; see --help\n", program);
+		return 2;
+	}
+	if (o.ahead_max_us < o.ahead_min_us) {
+		fprintf(stderr, "%s: --ahead-max %ld is below --ahead-min %ld\n", program,
+			o.ahead_max_us, o.ahead_min_us);
+		return 2;
+	}
+	if (!perf_pin(program, (int)o.cpu))
+		return 1;
+	perf_pause_begin();
+	return run(&o);
+}
