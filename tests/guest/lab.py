@@ -115,20 +115,27 @@ class Laboratory:
 
     def __init__(self):
         self.dir = None
+        self.made = None  # how building the initramfs went
         self.guest = None
 
-    def open(self):
-        if self.dir is None:
+    def build(self):
+        """Makes the initramfs, or says each time why there is none."""
+        if self.made is None:
             self.dir = tempfile.mkdtemp(prefix="dpdk-rtc-lab-")
             atexit.register(self.close)
-            made = subprocess.run([os.path.join(HERE, "lab", "build"), find_daemon(), self.dir],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                  timeout=300, check=False)
-            if made.returncode == EXIT_UNAVAILABLE:
-                raise Skip(made.stderr.strip())
-            check(made.returncode == 0, f"lab/build failed: {made.stderr.strip()}")
+            self.made = subprocess.run(
+                [os.path.join(HERE, "lab", "build"), find_daemon(), self.dir],
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=300,
+                check=False)
+        if self.made.returncode == EXIT_UNAVAILABLE:
+            raise Skip(self.made.stderr.strip())
+        check(self.made.returncode == 0, f"lab/build failed: {self.made.stderr.strip()}")
+        return os.path.join(self.dir, "initrd.img")
+
+    def open(self):
+        initrd = self.build()
         if self.guest is None:
-            self.guest = LabGuest(self.dir, os.path.join(self.dir, "initrd.img"))
+            self.guest = LabGuest(self.dir, initrd)
             self.guest.wait_ready()
 
     def run(self, name):
