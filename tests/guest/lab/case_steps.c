@@ -3,6 +3,7 @@
 #include "cases.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "alarm_clocks.h"
@@ -13,6 +14,8 @@
 
 #define HOUR_NS (3600 * LAB_NS_PER_S)
 #define BUFFERS 8
+
+#define RANDOM_STEPS 200
 
 /* A wake-up every second would need half of one on average; what a step does is immediate. */
 #define WAKES        8
@@ -169,4 +172,74 @@ void lab_case_step_wakes(void)
 		"%d steps took %" PRId64 " ms to be noticed: the sleep does not end by them", WAKES,
 		total_ns / LAB_NS_PER_MS);
 	end(daemon, &s);
+}
+
+/*
+ * Returns when the alarm lcore has compared its alarms with the clock as it is now: the answer may
+ * be of a turn whose comparison was before, the next one cannot be.
+ */
+static void await_comparison(struct vfe_session *s)
+{
+	uint64_t alarm_ns;
+	bool enabled;
+
+	for (unsigned int i = 0; i < 2; i++)
+		lab_driver_check(
+			s, vfe_rtc_read_alarm(s, LAB_UTC, &alarm_ns, &enabled), "READ_ALARM");
+}
+
+/* The notifications of clocks from to before to, one each; returns how many these are. */
+static unsigned int expect_crossed(struct vfe_session *s, unsigned int from, unsigned int to)
+{
+	unsigned int wanted = 0, n = 0;
+	uint16_t clock;
+
+	for (unsigned int c = from; c < to; c++)
+		wanted |= 1u << c;
+	for (; wanted; n++) {
+		lab_check(lab_driver_next_alarm(s, &clock, LAB_PATIENCE_MS),
+			"a step crossed %u alarms, and %u were notified", to - from, n);
+		lab_check(wanted >> clock & 1,
+			"a step crossed the alarms of clocks %u to %u; clock %u was notified", from,
+			to - 1, clock);
+		wanted &= ~(1u << clock);
+	}
+	lab_check(
+		!lab_driver_next_alarm(s, &clock, 0), "clock %u: notified for no crossing", clock);
+	return n;
+}
+
+/*
+ * An hour between the alarms, and the clock is in one of the four times before, between and after
+ * them: crossed is what its steps say.
+ */
+static void step_at_random(const char *idle)
+{
+	unsigned int at = 0, notifications = 0;
+	uint32_t random = 1;
+	struct vfe_session s;
+	pid_t daemon = start(idle, &s, BUFFERS);
+
+	for (uint16_t clock = 0; clock < LAB_MONOTONIC; clock++)
+		alarm_ahead(&s, clock, HOUR_NS / 2 + clock * HOUR_NS);
+	for (unsigned int i = 0; i < RANDOM_STEPS; i++) {
+		unsigned int to;
+
+		/* The generator of POSIX's rand(); its upper bits are the better ones. */
+		random = random * 1103515245 + 12345;
+		to = random >> 16 & 3;
+		lab_time_step(((int64_t)to - at) * HOUR_NS);
+		await_comparison(&s);
+		notifications += expect_crossed(&s, at, to);
+		at = to;
+	}
+	lab_driver_expect_silence(&s, "after the last step");
+	lab_note("%s: %d steps, %u notifications", idle, RANDOM_STEPS, notifications);
+	end(daemon, &s);
+}
+
+void lab_case_step_random(void)
+{
+	for (unsigned int i = 0; idle_policies[i]; i++)
+		step_at_random(idle_policies[i]);
 }

@@ -11,6 +11,7 @@ const struct lab_case lab_cases[] = {
 	{"step-backward", lab_case_step_backward},
 	{"step-back-undelivered", lab_case_step_back_undelivered},
 	{"step-wakes", lab_case_step_wakes},
+	{"step-random", lab_case_step_random},
 	{"step-disconnected", lab_case_step_disconnected},
 	{"step-reset", lab_case_step_reset},
 	{"step-crashed", lab_case_step_crashed},

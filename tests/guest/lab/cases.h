@@ -11,6 +11,7 @@ void lab_case_step_forward(void);
 void lab_case_step_backward(void);
 void lab_case_step_back_undelivered(void);
 void lab_case_step_wakes(void);
+void lab_case_step_random(void);
 
 /* case_retained.c */
 void lab_case_step_disconnected(void);
