@@ -31,7 +31,7 @@ PURPOSES = {
         is stepped back before it: nothing is delivered until the time is there again.""",
     "lab-step-wakes": """A sleeping alarm lcore (idle policy interrupt) is woken by the step itself;
         how long that takes is measured.""",
-    "lab-step-random": """Two hundred steps to and fro over the alarms of three clocks: for
+    "lab-step-random": """A hundred steps to and fro over the alarms of three clocks: for
         each crossing there is one notification; at each idle policy.""",
     "lab-step-disconnected": """The clock crosses the alarm time while the front-end is away: it is
         notified once when it is back; nothing if the clock is before the time again.""",

@@ -15,6 +15,9 @@
 
 #define NODES 2
 
+/* Of 2 MiB, on each node. */
+#define HUGE_PAGES 16
+
 /* What is in a line of numa_maps: of memory that is not put anywhere, of the ledger of a device. */
 #define NO_POLICY " default"
 #define LEDGER    ".alarms"
@@ -65,6 +68,9 @@ void lab_case_numa_requests(void)
 	const char *const no_huge[] = {"-l", "0-3", "--no-huge", "-m", "64", "--no-shconf",
 		"--no-pci", "--no-telemetry", "--", "--socket-path", LAB_DAEMON_SOCKET, "--idle",
 		"interrupt", NULL};
+	const char *const huge[] = {"-l", "0-3", "--in-memory", "--socket-mem", "16,16", "--no-pci",
+		"--no-telemetry", "--", "--socket-path", LAB_DAEMON_SOCKET, "--idle", "interrupt",
+		NULL};
 	const char *const by_default[] = {
 		"--socket-path", LAB_DAEMON_SOCKET, "--idle", "interrupt", NULL};
 	char line[512];
@@ -72,6 +78,9 @@ void lab_case_numa_requests(void)
 
 	needs_two_nodes();
 	check_served(no_huge, "lcores 1 to 3");
+	lab_memory_huge_pages(HUGE_PAGES);
+	check_served(huge, "lcores 1 to 3, huge pages");
+	lab_memory_huge_pages(0);
 
 	/* One request lcore, on the last CPU, serves all; it says what is not local. */
 	daemon = lab_daemon_start(by_default);

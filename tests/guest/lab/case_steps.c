@@ -15,7 +15,7 @@
 #define HOUR_NS (3600 * LAB_NS_PER_S)
 #define BUFFERS 8
 
-#define RANDOM_STEPS 200
+#define RANDOM_STEPS 100
 
 /* A wake-up every second would need half of one on average; what a step does is immediate. */
 #define WAKES        8

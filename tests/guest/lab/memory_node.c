@@ -41,3 +41,24 @@ int lab_memory_node(void *address)
 		"move_pages: %s", strerror(node < 0 ? -node : errno));
 	return node;
 }
+
+void lab_memory_huge_pages(unsigned int n)
+{
+	for (unsigned int node = 0; node < lab_nodes(); node++) {
+		unsigned int got = n + 1;
+		char path[128];
+		FILE *pages;
+
+		snprintf(path, sizeof(path),
+			"/sys/devices/system/node/node%u/hugepages/hugepages-2048kB/nr_hugepages",
+			node);
+		pages = fopen(path, "we");
+		lab_check(pages, "%s: %s", path, strerror(errno));
+		fprintf(pages, "%u", n);
+		lab_check(fclose(pages) == 0, "%s: %s", path, strerror(errno));
+		pages = fopen(path, "re");
+		lab_check(pages && fscanf(pages, "%u", &got) == 1 && got == n,
+			"node %u has %u huge pages, not %u", node, got, n);
+		fclose(pages);
+	}
+}

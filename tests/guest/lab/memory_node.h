@@ -15,4 +15,7 @@ void lab_memory_bind(int node);
 /** @return the node of the page at address */
 int lab_memory_node(void *address);
 
+/** Has the kernel set aside so many huge pages of 2 MiB on each node. */
+void lab_memory_huge_pages(unsigned int n);
+
 #endif
