@@ -728,47 +728,251 @@ static void step_rtc(const char *step)
 	close(fd);
 }
 
-/* Sets the alarm `seconds` ahead and waits for it; reports when it came, by the rtc itself. */
-static void step_alarm(long seconds)
-{
-	struct rtc_wkalrm alarm = {.enabled = 1};
-	struct pollfd p = {.events = POLLIN};
-	struct rtc_time now;
-	unsigned long data;
-	time_t due;
-	char name[16];
-	struct tm tm;
-	int fd = open_rtc(name, sizeof(name));
+/*
+ * The rtc that an alarm is waited for on. It is opened before the alarm can come, since what came
+ * before is not told to who opens it later.
+ */
+static int alarm_fd = -1;
 
-	if (fd < 0)
-		return;
-	if (ioctl(fd, RTC_RD_TIME, &now)) {
-		fail("RTC_RD_TIME: %s", strerror(errno));
-		goto out;
-	}
-	due = rtc_seconds(&now) + seconds;
-	gmtime_r(&due, &tm);
-	alarm.time = (struct rtc_time){.tm_sec = tm.tm_sec,
+static struct rtc_time rtc_time_of(time_t seconds)
+{
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	return (struct rtc_time){.tm_sec = tm.tm_sec,
 		.tm_min = tm.tm_min,
 		.tm_hour = tm.tm_hour,
 		.tm_mday = tm.tm_mday,
 		.tm_mon = tm.tm_mon,
 		.tm_year = tm.tm_year};
-	if (ioctl(fd, RTC_WKALM_SET, &alarm)) {
-		fail("RTC_WKALM_SET: %s", strerror(errno));
-		goto out;
-	}
-	fact("alarm.due_s=%lld", (long long)due);
-	p.fd = fd;
-	if (poll(&p, 1, (int)(seconds + 10) * 1000) != 1 || read(fd, &data, sizeof(data)) < 0) {
-		fail("the alarm did not come");
-		goto out;
-	}
-	if (ioctl(fd, RTC_RD_TIME, &now))
+}
+
+static bool read_rtc(int fd, time_t *seconds)
+{
+	struct rtc_time now;
+
+	if (ioctl(fd, RTC_RD_TIME, &now)) {
 		fail("RTC_RD_TIME: %s", strerror(errno));
-	fact("alarm.came_s=%lld", (long long)rtc_seconds(&now));
-out:
+		return false;
+	}
+	*seconds = rtc_seconds(&now);
+	return true;
+}
+
+/* Opens the rtc for step_wait(), if it is not open. */
+static bool hold_rtc(void)
+{
+	char name[16];
+
+	if (alarm_fd < 0)
+		alarm_fd = open_rtc(name, sizeof(name));
+	return alarm_fd >= 0;
+}
+
+static void step_drop(void)
+{
+	if (alarm_fd >= 0)
+		close(alarm_fd);
+	alarm_fd = -1;
+}
+
+/* Sets the alarm so many seconds ahead, by RTC_WKALM_SET as rtcwake does. */
+static void step_arm(long seconds)
+{
+	struct rtc_wkalrm alarm = {.enabled = 1};
+	time_t due;
+
+	if (!hold_rtc() || !read_rtc(alarm_fd, &due))
+		return;
+	due += seconds;
+	alarm.time = rtc_time_of(due);
+	if (ioctl(alarm_fd, RTC_WKALM_SET, &alarm))
+		fail("RTC_WKALM_SET: %s", strerror(errno));
+	fact("alarm.due_s=%lld", (long long)due);
+}
+
+static void step_disarm(void)
+{
+	if (hold_rtc() && ioctl(alarm_fd, RTC_AIE_OFF, 0))
+		fail("RTC_AIE_OFF: %s", strerror(errno));
+}
+
+/* Waits up to so many seconds for the alarm; reports when it came, by the rtc itself. */
+static void step_wait(long seconds)
+{
+	struct pollfd p = {.fd = alarm_fd, .events = POLLIN};
+	unsigned long data;
+	time_t now;
+
+	if (alarm_fd < 0) {
+		fail("no alarm was set");
+		return;
+	}
+	if (poll(&p, 1, (int)seconds * 1000) != 1) {
+		fact("alarm.came_s=0");
+		return;
+	}
+	if (read(alarm_fd, &data, sizeof(data)) < 0)
+		fail("read the rtc: %s", strerror(errno));
+	if (read_rtc(alarm_fd, &now))
+		fact("alarm.came_s=%lld", (long long)now);
+}
+
+static void step_alarm(long seconds)
+{
+	step_arm(seconds);
+	if (!failure[0])
+		step_wait(seconds + 10);
+	step_drop();
+}
+
+/* How the alarm stands: RTC_WKALM_RD. */
+static void step_read_alarm(void)
+{
+	struct rtc_wkalrm alarm = {0};
+
+	if (!hold_rtc())
+		return;
+	if (ioctl(alarm_fd, RTC_WKALM_RD, &alarm))
+		fail("RTC_WKALM_RD: %s", strerror(errno));
+	else
+		fact("alarm.enabled=%d", alarm.enabled);
+	fact("alarm.set_s=%lld", (long long)rtc_seconds(&alarm.time));
+}
+
+/*
+ * The other way of setting an alarm: the time of day alone, and then the interrupt. What is set is
+ * read back before it comes.
+ */
+static void step_alarm_of_day(long seconds)
+{
+	struct rtc_time alarm, back;
+	time_t due;
+
+	if (!hold_rtc() || !read_rtc(alarm_fd, &due))
+		return;
+	due += seconds;
+	alarm = rtc_time_of(due);
+	if (ioctl(alarm_fd, RTC_ALM_SET, &alarm))
+		fail("RTC_ALM_SET: %s", strerror(errno));
+	if (ioctl(alarm_fd, RTC_AIE_ON, 0))
+		fail("RTC_AIE_ON: %s", strerror(errno));
+	if (ioctl(alarm_fd, RTC_ALM_READ, &back))
+		fail("RTC_ALM_READ: %s", strerror(errno));
+	else if (back.tm_hour != alarm.tm_hour || back.tm_min != alarm.tm_min ||
+		 back.tm_sec != alarm.tm_sec)
+		fail("RTC_ALM_READ says %02d:%02d:%02d, not %02d:%02d:%02d", back.tm_hour,
+			back.tm_min, back.tm_sec, alarm.tm_hour, alarm.tm_min, alarm.tm_sec);
+	fact("alarm.due_s=%lld", (long long)due);
+	if (!failure[0])
+		step_wait(seconds + 10);
+	step_drop();
+}
+
+/* The rtc read again and again: how often it went back, and by how much it went on at most. */
+static void step_ticks(long seconds)
+{
+	int64_t end_ns = now_ns(CLOCK_MONOTONIC) + seconds * NS_PER_S;
+	long backward = 0, widest_s = 0, readings = 0;
+	time_t first, last, now;
+	char name[16];
+	int fd = open_rtc(name, sizeof(name));
+
+	if (fd < 0)
+		return;
+	if (read_rtc(fd, &first)) {
+		last = first;
+		while (now_ns(CLOCK_MONOTONIC) < end_ns && read_rtc(fd, &now)) {
+			backward += now < last;
+			if (now - last > widest_s)
+				widest_s = now - last;
+			last = now;
+			readings++;
+			sleep_ms(11);
+		}
+		fact("ticks.readings=%ld", readings);
+		fact("ticks.backward=%ld", backward);
+		fact("ticks.widest_s=%ld", widest_s);
+		fact("ticks.passed_s=%lld", (long long)(last - first));
+	}
 	close(fd);
+}
+
+/* Interrupts at each second; Linux makes them of the alarm. */
+static void step_updates(long count)
+{
+	int64_t begin_ns;
+	long came = 0;
+	char name[16];
+	int fd = open_rtc(name, sizeof(name));
+
+	if (fd < 0)
+		return;
+	if (ioctl(fd, RTC_UIE_ON, 0)) {
+		fact("updates=%s", strerror(errno));
+		close(fd);
+		return;
+	}
+	begin_ns = now_ns(CLOCK_MONOTONIC);
+	for (; came < count; came++) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		unsigned long data;
+
+		if (poll(&p, 1, 5000) != 1 || read(fd, &data, sizeof(data)) < 0)
+			break;
+	}
+	if (ioctl(fd, RTC_UIE_OFF, 0))
+		fail("RTC_UIE_OFF: %s", strerror(errno));
+	fact("updates=%ld", came);
+	fact("updates.ms=%lld", (long long)(now_ns(CLOCK_MONOTONIC) - begin_ns) / 1000000);
+	close(fd);
+}
+
+/* The program of that name, as its author wrote it (busybox's); reports its first line. */
+static void step_hwclock(const char *step)
+{
+	char text[256];
+	int status, ends[2];
+	ssize_t n;
+	pid_t child;
+
+	if (!wait_for_go(step))
+		return;
+	if (pipe(ends) || (child = fork()) < 0) {
+		fail("fork: %s", strerror(errno));
+		return;
+	}
+	if (!child) {
+		dup2(ends[1], 1);
+		dup2(ends[1], 2);
+		execl("/busybox", "hwclock", "-r", "-u", "-f", "/dev/rtc0", NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	n = read(ends[0], text, sizeof(text) - 1);
+	close(ends[0]);
+	if (waitpid(child, &status, 0) != child || status)
+		fail("hwclock ended with status %d", status);
+	text[n > 0 ? n : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	fact("hwclock=%s", text);
+}
+
+/* Sleeps as `mem` or `freeze` until something wakes the machine, or fails to sleep. */
+static void step_suspend(const char *state)
+{
+	time_t now;
+
+	if (!hold_rtc())
+		return;
+	fact("suspending=%s", state);
+	tcdrain(line_fd);
+	if (!write_text("/sys/power/state", state)) {
+		fail("suspend: %s", strerror(errno));
+		return;
+	}
+	if (read_rtc(alarm_fd, &now))
+		fact("awake_s=%lld", (long long)now);
 }
 
 /* --- Steps about the machine ----------------------------------------------------------------- */
@@ -846,6 +1050,26 @@ static void run_step(const char *step)
 		step_rtc(step);
 	else if (strcmp(name, "alarm") == 0)
 		step_alarm(first);
+	else if (strcmp(name, "alarm-of-day") == 0)
+		step_alarm_of_day(first);
+	else if (strcmp(name, "drop") == 0)
+		step_drop();
+	else if (strcmp(name, "arm") == 0)
+		step_arm(first);
+	else if (strcmp(name, "disarm") == 0)
+		step_disarm();
+	else if (strcmp(name, "wait") == 0)
+		step_wait(first);
+	else if (strcmp(name, "read-alarm") == 0)
+		step_read_alarm();
+	else if (strcmp(name, "ticks") == 0)
+		step_ticks(first);
+	else if (strcmp(name, "updates") == 0)
+		step_updates(first);
+	else if (strcmp(name, "hwclock") == 0)
+		step_hwclock(step);
+	else if (strcmp(name, "suspend") == 0)
+		step_suspend(a ? a : "mem");
 	else if (strcmp(name, "ping") == 0)
 		fact("pong=%lld", (long long)now_ns(CLOCK_MONOTONIC));
 	else if (strcmp(name, "host") == 0)

@@ -157,11 +157,13 @@ class Daemon(Process):
     """The back-end, with one device or several: one socket each. It listens on them, or (client)
     connects to them when QEMU has made them."""
 
-    def __init__(self, name, log_dir, devices=1, idle="interrupt", client=False):
+    def __init__(self, name, log_dir, devices=1, idle="interrupt", client=False, options=()):
         self.name = name
         self.client = client
         self.sockets = [os.path.join(log_dir, f"{name}-{i}.sock") for i in range(devices)]
-        argv = [find_daemon(), "--idle", idle] + (["--client"] if client else [])
+        # No store: the devices of all runs are named alike, and none of them restarts with alarms.
+        argv = [find_daemon(), "--idle", idle, "--alarm-store", "none", *options]
+        argv += ["--client"] if client else []
         if devices == 1:
             argv += ["--socket-path", self.sockets[0]]
         else:
@@ -285,7 +287,7 @@ class Qmp:
         deadline = time.monotonic() + seconds
         while True:
             for i, event in enumerate(self.events):
-                if event["event"] == name and device in (None, event["data"].get("device")):
+                if event["event"] == name and device in (None, event.get("data", {}).get("device")):
                     del self.events[: i + 1]
                     return event
             left = deadline - time.monotonic()
@@ -317,6 +319,18 @@ class Answer(dict):
 
     def integer(self, key):
         return int(self[key])
+
+
+def device(kind, socket_path, suffix=""):
+    """QEMU's arguments for one device on the back-end at that path."""
+    chardev = ["-chardev", f"socket,id=rtc{suffix},path={socket_path}"]
+    return chardev + ["-device", f"{kind},chardev=rtc{suffix},id=dev{suffix}"]
+
+
+VHOST = "vhost-user-rtc-pci"
+# QEMU's general vhost-user device, told that it is an RTC: other queue sizes, another number of
+# queues, MSI-X instead of INTx.
+TEST_DEVICE = "vhost-user-test-device-pci,virtio-id=17,num_vqs=2,vq_size=64,config_size=0"
 
 
 @dataclasses.dataclass
@@ -454,11 +468,14 @@ class Guest:
                 answer[key] = value
                 answer.every.append((key, value))
 
-    def step(self, step, seconds=STEP_S):
-        answer = Answer(step)
+    def begin(self, step):
+        """Sends a step and waits for nothing; `finish` takes its facts."""
         self.step_now = step
         self._send(step)
-        return self.finish(answer, seconds)
+        return Answer(step)
+
+    def step(self, step, seconds=STEP_S):
+        return self.finish(self.begin(step), seconds)
 
     # Steps that several cases need.
 
