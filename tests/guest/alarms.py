@@ -126,14 +126,14 @@ def alarm_two_guests(bench):
     due_s = guests[0].step("arm:5").integer("alarm.due_s")
     left_s = due_s - guests[1].step("rtc").integer("rtc0.s")
     if left_s < 1:
-        raise Skip("the machine is too slow: the first guest's alarm came before the second's was set")
+        raise Skip("too slow a machine: the first alarm is due before the second is set")
     other_s = guests[1].step(f"arm:{left_s}").integer("alarm.due_s")
     check_came(guests[0].step("wait:20"), due_s, late_s=30)
     check_came(guests[1].step("wait:20"), other_s, late_s=30)
 
 
 def boot_to_sleep(bench, wake):
-    """A guest with an alarm 6 s ahead that suspends to RAM; with `wake`, the back-end is to wake it.
+    """A guest with an alarm 6 s ahead that suspends to RAM; with `wake`, the back-end wakes it.
     Returns the guest, when the alarm is due, and what will be the facts of its awakening."""
     path = os.path.join(bench.log_dir, "wake.qmp")
     daemon = bench.daemon(options=("--alarm-action", f"qmp:{path}") if wake else ())
