@@ -51,6 +51,8 @@ PURPOSES = {
         requests; with a single request lcore, the log says that it is remote.""",
     "lab-numa-alarms": """Two nodes, an alarm lcore on each: the one on the node of the guest's
         memory serves its alarms, and its own memory is there, by the log and by numa_maps.""",
+    "lab-numa-full": """An alarm lcore on a node that has no memory left takes some from elsewhere,
+        instead of having the kernel kill for it.""",
 }
 
 

@@ -2,10 +2,12 @@
 /* The daemon on a machine with two NUMA nodes: who serves which guest. */
 #include "cases.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "alarm_clocks.h"
 #include "daemon.h"
@@ -17,6 +19,9 @@
 
 /* Of 2 MiB, on each node. */
 #define HUGE_PAGES 16
+/* Of a node without room. */
+#define CONFIG     "/run/lab/many.ini"
+#define DEVICES    500
 
 /* What is in a line of numa_maps: of memory that is not put anywhere, of the ledger of a device. */
 #define NO_POLICY " default"
@@ -93,10 +98,15 @@ void lab_case_numa_requests(void)
 
 /* ---- Alarms. */
 
-/* The lcores are named after their use; each of those for alarms is on a node of its own. */
-#define CONTROL_AND_REQUESTS "0@0,1@0"
-#define ALARMS_ON_NODE_0     "2@1"
-#define ALARMS_ON_NODE_1     "4@3"
+/* Lcores 1 and 3 are for requests, 2 and 4 for alarms: one of each on each node. */
+static const char *const alarm_args[] = {"--lcores", "0@0,1@0,2@1,3@2,4@3", "--no-huge", "-m", "64",
+	"--no-shconf", "--no-pci", "--no-telemetry", "--", "--socket-path", LAB_DAEMON_SOCKET,
+	"--clocks", LAB_ALARM_CLOCKS, "--idle", "interrupt", "--alarm-lcore", "2,4", NULL};
+
+static unsigned int alarm_lcore(unsigned int node)
+{
+	return 2 + 2 * node;
+}
 
 static bool is_ledger(const char *line)
 {
@@ -135,7 +145,8 @@ static void count_pages(pid_t pid, bool (*is_wanted)(const char *line), unsigned
 	fclose(maps);
 }
 
-static void serve_alarms(int node, unsigned int nth, unsigned int lcore)
+/* A front-end whose memory is on that node has an alarm. */
+static void serve_alarms(int node, unsigned int nth)
 {
 	char line[512], wanted[128];
 	struct vfe_session s;
@@ -154,26 +165,21 @@ static void serve_alarms(int node, unsigned int nth, unsigned int lcore)
 	lab_driver_disable_alarm(&s, LAB_UTC);
 	lab_daemon_await_log("alarmq of ", nth, line, sizeof(line));
 	snprintf(wanted, sizeof(wanted),
-		"served by alarm lcore %u (memory on node %d, lcore on node %d)", lcore, node,
-		node);
+		"served by alarm lcore %u (memory on node %d, lcore on node %d)",
+		alarm_lcore((unsigned int)node), node, node);
 	lab_check(strstr(line, wanted), "the log says '%s', not '%s'", line, wanted);
 	vfe_session_fini(&s);
 }
 
 void lab_case_numa_alarms(void)
 {
-	const char *const args[] = {"--lcores",
-		CONTROL_AND_REQUESTS "," ALARMS_ON_NODE_0 ",3@2," ALARMS_ON_NODE_1, "--no-huge",
-		"-m", "64", "--no-shconf", "--no-pci", "--no-telemetry", "--", "--socket-path",
-		LAB_DAEMON_SOCKET, "--clocks", LAB_ALARM_CLOCKS, "--idle", "interrupt",
-		"--alarm-lcore", "2,4", NULL};
 	/* By the node on which the guest's memory is, on each node. */
 	unsigned long pages[NODES][NODES];
 	char line[512];
 	pid_t daemon;
 
 	needs_two_nodes();
-	daemon = lab_daemon_start(args);
+	daemon = lab_daemon_start(alarm_args);
 	for (unsigned int i = 0; i < NODES; i++) {
 		unsigned int lcore, node;
 		size_t on_node, all;
@@ -183,14 +189,14 @@ void lab_case_numa_alarms(void)
 				  "alarms are fired by lcore %u on node %u; %zu of the %zu pages",
 				  &lcore, &node, &on_node, &all) == 4,
 			"the log says '%s'", line);
-		lab_check(lcore == 2 + 2 * i && node == i && on_node == all && all > 0,
+		lab_check(lcore == alarm_lcore(i) && node == i && on_node == all && all > 0,
 			"the log says '%s'", line);
 	}
 	for (unsigned int nth = 1; nth <= 2 * NODES; nth++) {
 		unsigned int node = nth % NODES;
 		unsigned long ledger[NODES];
 
-		serve_alarms((int)node, nth, node ? 4 : 2);
+		serve_alarms((int)node, nth);
 		count_pages(daemon, has_policy, pages[node]);
 		count_pages(daemon, is_ledger, ledger);
 		lab_check(ledger[node] > 0 && ledger[!node] == 0,
@@ -209,5 +215,39 @@ void lab_case_numa_alarms(void)
 	lab_note("numa_maps: alarm lcores %lu and %lu pages, each on its node; the device's %lu "
 		 "follow the guest's memory, its ledger, too",
 		pages[1][0], pages[0][1], pages[0][0] - pages[1][0]);
+	lab_daemon_stop(daemon);
+}
+
+/* So many that their memory is more than what a full node still has. */
+static void write_config(void)
+{
+	FILE *ini = fopen(CONFIG, "we");
+
+	lab_check(ini, "%s: %s", CONFIG, strerror(errno));
+	fprintf(ini, "[global]\nidle = interrupt\nalarm_lcore = 2,4\n\n");
+	/* The first one's socket has no number: it is where the front-end goes. */
+	for (unsigned int i = 0; i < DEVICES; i++)
+		fprintf(ini, "[device vm%u]\nsocket = " LAB_DAEMON_SOCKET "%.0u\nclocks = %s\n\n",
+			i, i, LAB_ALARM_CLOCKS);
+	lab_check(fclose(ini) == 0, "%s: %s", CONFIG, strerror(errno));
+}
+
+void lab_case_numa_full(void)
+{
+	const char *const args[] = {"--lcores", "0@0,1@0,2@1,3@2,4@3", "--no-huge", "-m", "128",
+		"--no-shconf", "--no-pci", "--no-telemetry", "--", "--config", CONFIG, NULL};
+	pid_t filler, daemon;
+	char line[512];
+
+	needs_two_nodes();
+	write_config();
+	filler = lab_memory_fill(1);
+	daemon = lab_daemon_start(args);
+	lab_daemon_await_log("alarms are fired by lcore 4 on node 1", 1, line, sizeof(line));
+	/* The front-end is on node 0: there is no room for it on node 1, either. */
+	serve_alarms(0, 1);
+	lab_check(waitpid(filler, NULL, WNOHANG) == 0,
+		"the kernel killed the process that held the memory of node 1");
+	lab_note("%u devices; %s", DEVICES, strstr(line, "alarms are"));
 	lab_daemon_stop(daemon);
 }

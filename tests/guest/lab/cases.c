@@ -21,5 +21,6 @@ const struct lab_case lab_cases[] = {
 	{"leap-untold", lab_case_leap_untold},
 	{"numa-requests", lab_case_numa_requests},
 	{"numa-alarms", lab_case_numa_alarms},
+	{"numa-full", lab_case_numa_full},
 	{NULL, NULL},
 };

@@ -27,5 +27,6 @@ void lab_case_leap_untold(void);
 /* case_numa.c */
 void lab_case_numa_requests(void);
 void lab_case_numa_alarms(void);
+void lab_case_numa_full(void);
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * On which NUMA node memory is put, and where it is. The kernel's calls, without libnuma, which
- * there is no static one of. What goes wrong ends the case.
+ * On which NUMA node memory is put, and where it is, by the kernel's own calls. What goes wrong
+ * ends the case.
  */
 #ifndef LAB_MEMORY_NODE_H
 #define LAB_MEMORY_NODE_H
+
+#include <sys/types.h>
 
 /** How many nodes with memory the kernel has. */
 unsigned int lab_nodes(void);
@@ -17,5 +19,12 @@ int lab_memory_node(void *address);
 
 /** Has the kernel set aside so many huge pages of 2 MiB on each node. */
 void lab_memory_huge_pages(unsigned int n);
+
+/**
+ * Has a process take all memory of a node, and hold it.
+ *
+ * @return its id
+ */
+pid_t lab_memory_fill(int node);
 
 #endif
