@@ -25,8 +25,11 @@ void *vrtc_node_memory_alloc(size_t bytes, int node)
 
 	if (memory == MAP_FAILED)
 		return NULL;
-	if (node >= 0 && numa_available() >= 0)
+	if (node >= 0 && numa_available() >= 0) {
+		/* Preferred, not bound: for want of room there, the kernel would kill. */
+		numa_set_bind_policy(0);
 		numa_tonode_memory(memory, round_up(bytes), node);
+	}
 	/* Touched here and now, so that no turn of an lcore takes a page fault. */
 	memset(memory, 0, round_up(bytes));
 	return memory;
