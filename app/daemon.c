@@ -48,7 +48,7 @@ struct daemon {
 	struct vrtc_endpoint **endpoint;
 	unsigned n_endpoints;
 	int signal_fd;    /* SIGTERM, SIGINT */
-	int clock_set_fd; /* readable when somebody set the host's clock or its TAI offset */
+	int clock_set_fd; /* readable when somebody set the host's clock */
 	int attention_fd; /* the back-end has something to log */
 };
 
@@ -86,7 +86,10 @@ static int block_signals(struct daemon *d)
 	return 0;
 }
 
-/* A timer that never expires, and is cancelled when CLOCK_REALTIME or the TAI offset is set. */
+/*
+ * A timer that never expires, and is cancelled when CLOCK_REALTIME is set. (Not when the kernel is
+ * told another TAI offset: that is found at the next look.)
+ */
 static int arm_clock_set(int fd)
 {
 	struct itimerspec never = {.it_value.tv_sec = INT32_MAX};

@@ -603,7 +603,8 @@ static void use_next(struct vfe_session *s, const void *bytes, uint32_t n_bytes)
 	struct vfe_ring *r = &s->queues[VIRTIO_RTC_ALARMQ].ring;
 	uint16_t head = r->avail->ring[r->used->idx & (r->size - 1)];
 
-	if (!(r->desc[head].flags & VFE_DESC_F_INDIRECT) && r->desc[head].bytes >= n_bytes)
+	if (n_bytes > 0 && !(r->desc[head].flags & VFE_DESC_F_INDIRECT) &&
+		r->desc[head].bytes >= n_bytes)
 		memcpy(vfe_mem_host(&s->mem, r->desc[head].gpa, n_bytes), bytes, n_bytes);
 	use(r, head, n_bytes);
 }
