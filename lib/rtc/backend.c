@@ -182,11 +182,14 @@ static void begin_alarms(struct vrtc_endpoint *e, int node)
 
 		if (fd >= 0)
 			(void)vrtc_peer_process(fd, &user);
-		if (!vrtc_endpoint_alarms_claim(&e->alarms, &user))
+		if (!vrtc_endpoint_alarms_claim(&e->alarms, &user)) {
+			/* Nor has this driver a request that another one's daemon left unanswered. */
+			e->session.replay = false;
 			VRTC_LOG(INFO,
 				"%s: another process uses the device: the alarms of the one before "
 				"are forgotten (retain = name would keep them)",
 				e->config.name);
+		}
 		e->claimed = true;
 	}
 	if (e->maybe_reset && vrtc_session_is_fresh(&e->session))
