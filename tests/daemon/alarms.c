@@ -29,14 +29,26 @@ static void want_status(
 		END_AT(file, line, "%s: status %s", what, vfe_rtc_status_name((uint8_t)status));
 }
 
-void alarms_args(struct fixture *f, const char *idle)
+void alarms_args_with(struct fixture *f, const char *idle, const char *clocks)
 {
+	/* On one CPU: whoever has no lcore to spare tests with these. */
+	static const char *const eal[] = {"--no-huge", "-m", "64", "--no-shconf", "--no-pci",
+		"--no-telemetry", "--lcores", "0@0,1@0,2@0", "--"};
+	bool dedicated = strcmp(idle, "dedicated") == 0;
+
+	for (unsigned i = 0; dedicated && i < sizeof(eal) / sizeof(eal[0]); i++)
+		fixture_arg(f, eal[i]);
 	fixture_arg(f, "--socket-path");
 	fixture_arg(f, f->socket);
 	fixture_arg(f, "--clocks");
-	fixture_arg(f, ALARMS_CLOCKS);
+	fixture_arg(f, clocks);
 	fixture_arg(f, "--idle");
-	fixture_arg(f, idle);
+	fixture_arg(f, dedicated ? "interrupt" : idle);
+}
+
+void alarms_args(struct fixture *f, const char *idle)
+{
+	alarms_args_with(f, idle, ALARMS_CLOCKS);
 }
 
 void alarms_config(const struct fixture *f, struct vfe_config *cfg)

@@ -25,8 +25,15 @@ enum { ALARMS_UTC = 1, ALARMS_TAI = 2, ALARMS_MONOTONIC = 3, ALARMS_N = 6, ALARM
 /* For something that must not happen: how long is waited for it. */
 #define ALARMS_QUIET_MS 30
 
-/* Adds --socket-path, --clocks ALARMS_CLOCKS and --idle to the daemon's arguments. */
+/*
+ * Adds --socket-path, --clocks ALARMS_CLOCKS and --idle to the daemon's arguments, of which they
+ * are the first. "dedicated" is interrupt with an lcore for alarms alone; with the idle policies'
+ * own names one lcore does all.
+ */
 void alarms_args(struct fixture *f, const char *idle);
+
+/* The same with other clocks; the string outlives the fixture. */
+void alarms_args_with(struct fixture *f, const char *idle, const char *clocks);
 
 /* cfg of a driver that polls, negotiates VIRTIO_RTC_F_ALARM if offered, and has both queues. */
 void alarms_config(const struct fixture *f, struct vfe_config *cfg);

@@ -9,7 +9,7 @@
  * daemon, in test_alarm_retain.c; alarmq buffers of every shape, in test_alarm_buffers.c; the
  * implementation-specific actions, in test_alarm_actions.c.
  *
- * Run with a word, that is the daemon's idle policy: test_alarms busy.
+ * Run with a word for alarms_args(): test_alarms busy.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -830,12 +830,7 @@ static void start_64_clocks(struct fixture *f)
 		n += (size_t)snprintf(clocks + n, sizeof(clocks) - n, "%s%s", i ? "," : "",
 			i % 2 ? "tai+alarm" : "utc+alarm");
 	fixture_init(f);
-	fixture_arg(f, "--socket-path");
-	fixture_arg(f, f->socket);
-	fixture_arg(f, "--clocks");
-	fixture_arg(f, clocks);
-	fixture_arg(f, "--idle");
-	fixture_arg(f, idle);
+	alarms_args_with(f, idle, clocks);
 	fixture_start(f);
 }
 
