@@ -12,14 +12,15 @@
  *
  * Why nothing begins after vrtc_alarm_action_cancel() has returned true. Of a clock there are
  *
- *	due         how many expirations it had, and a bit: the last one's action has not begun
+ *	due         how many expirations and cancellings it had, and a bit: the last expiration's
+ *	            action has not begun
  *	committing  a bit: a worker is between deciding to begin and having begun
  *
  * The alarm lcore, in this order (one thread, so an expiration is earlier or later than a
  * cancelling):
  *
- *	expire:  E   sets the bit of due
- *	cancel:  L1  clears the bit of due
+ *	expire:  E   counts one more, and sets the bit of due
+ *	cancel:  L1  counts one more, and clears the bit of due
  *	         L2  returns whether committing is clear
  *
  * The one worker of the device:
@@ -30,9 +31,9 @@
  *	         W4  begins: one send that does not sleep, or one posix_spawn
  *	         W5  clears committing
  *
- * All of these are sequentially consistent, W3 and L1 are read-modify-writes of the same word. An
- * action that begins has, at W3, taken a bit that an E set, with no L1 in between (it would have
- * found the bit clear). Let the cancelling come after that expiration:
+ * All of these are sequentially consistent; W3 wants the very word that E stored. An action that
+ * begins has, at W3, taken a bit that an E set, with no L1 in between (it would have found the bit
+ * clear). Let the cancelling come after that expiration:
  *
  *  - L1 before W3: what W3 has found was set by an E later than L1. It is no earlier expiration's.
  *  - W3 before L1: so W2 < W3 < L1 < L2 in the single order of all these operations. L2 finds what
@@ -47,6 +48,12 @@
  *
  * A preparation that fails uses up the expiration that it was made for, and no later one: the
  * compare-and-swap then wants the very number that was seen before. This is why there is a number.
+ *
+ * A guest that is still on its way into its sleep when its alarm expires is awake by QEMU's word,
+ * and would then sleep for good. So the expiration of a guest that needed no waking becomes due
+ * again, for as long as asleep_ms: by a compare-and-swap that wants what W3 left, so that after an
+ * L1 or another E it does not. The driver of an awake guest disables its alarm, and so ends this.
+ * Each time is a turn like others, with the pause between; no slot is held meanwhile.
  *
  * The end of the process is a bit, ended, that is set before and looked at after W2: the same
  * argument.
@@ -102,6 +109,7 @@ struct vrtc_alarm_action {
 	uint16_t n_clocks;
 	int64_t deadline_ns;
 	int64_t pause_ns;
+	int64_t asleep_ns;
 
 	struct expiration *expiration; /* n_clocks */
 	_Atomic uint64_t committing;   /* a bit a clock */
@@ -110,6 +118,8 @@ struct vrtc_alarm_action {
 	uint32_t logged; /* a bit for each enum vrtc_action_end */
 	uint16_t clock_id;
 	int64_t began_ns; /* of CLOCK_MONOTONIC */
+	uint64_t awake;   /* the word of the expiration that needed no waking */
+	int64_t awake_ns; /* when that was found first */
 
 	/* Under the mutex. */
 	bool running;
@@ -132,6 +142,7 @@ static struct {
 struct vrtc_alarm_action_limits vrtc_alarm_action_limits = {
 	.deadline_ms = 30000,
 	.pause_ms = 100,
+	.asleep_ms = 10000,
 };
 
 static int64_t now_ns(void)
@@ -163,32 +174,49 @@ void vrtc_alarm_action_expire(struct vrtc_alarm_action *a, uint16_t clock_id, ui
 
 bool vrtc_alarm_action_cancel(struct vrtc_alarm_action *a, uint16_t clock_id)
 {
-	(void)atomic_fetch_and(&a->expiration[clock_id].due, ~DUE);
+	struct expiration *e = &a->expiration[clock_id];
+	uint64_t due = atomic_load_explicit(&e->due, memory_order_relaxed);
+
+	atomic_store(&e->due, (due + ONE_EXPIRATION) & ~DUE);
 	return !(atomic_load(&a->committing) >> clock_id & 1);
 }
 
 /* ---- A worker. */
 
-/* W3. */
-static bool take(struct expiration *e)
+/* W3: returns the word that was taken, or 0. */
+static uint64_t take(struct expiration *e)
 {
 	uint64_t due = atomic_load(&e->due);
 
 	while (due & DUE) {
 		if (atomic_compare_exchange_weak(&e->due, &due, due & ~DUE))
-			return true;
+			return due;
 	}
-	return false;
+	return 0;
 }
 
-/* W2 and W3. If true, whoever calls it begins the action, and then says has_begun(). */
-static bool may_begin(struct vrtc_alarm_action *a)
+/* The action of what was taken had no effect, and becomes due again if nothing came since. */
+static void give_back(struct expiration *e, uint64_t taken)
 {
+	uint64_t left = taken & ~DUE;
+
+	(void)atomic_compare_exchange_strong(&e->due, &left, taken);
+}
+
+/*
+ * W2 and W3. If not 0, whoever calls it begins the action, and then says has_begun(); it is the
+ * word that was taken.
+ */
+static uint64_t may_begin(struct vrtc_alarm_action *a)
+{
+	uint64_t taken = 0;
+
 	(void)atomic_fetch_or(&a->committing, UINT64_C(1) << a->clock_id);
-	if (!atomic_load(&all.ended) && take(&a->expiration[a->clock_id]))
-		return true;
-	(void)atomic_fetch_and(&a->committing, ~(UINT64_C(1) << a->clock_id));
-	return false;
+	if (!atomic_load(&all.ended))
+		taken = take(&a->expiration[a->clock_id]);
+	if (!taken)
+		(void)atomic_fetch_and(&a->committing, ~(UINT64_C(1) << a->clock_id));
+	return taken;
 }
 
 /* W5. */
@@ -219,12 +247,24 @@ static void report(
 		why->text);
 }
 
+/* The guest is awake, or not asleep yet: see the head of this file. */
+static void try_again(struct vrtc_alarm_action *a, uint64_t taken)
+{
+	if (a->awake != taken) {
+		a->awake = taken;
+		a->awake_ns = now_ns();
+	}
+	if (now_ns() - a->awake_ns < a->asleep_ns)
+		give_back(&a->expiration[a->clock_id], taken);
+}
+
 /* Returns false if there was nothing to begin any more: neither a success nor a failure. */
 static bool wake_by_qmp(
 	struct vrtc_alarm_action *a, enum vrtc_action_end *end, struct vrtc_action_why *why)
 {
 	uint64_t seen = atomic_load(&a->expiration[a->clock_id].due);
 	struct vrtc_qmp qmp;
+	uint64_t taken;
 
 	if (!(seen & DUE))
 		return false;
@@ -233,7 +273,8 @@ static bool wake_by_qmp(
 		drop(a, seen);
 		return true;
 	}
-	if (!may_begin(a)) {
+	taken = may_begin(a);
+	if (!taken) {
 		vrtc_qmp_close(&qmp);
 		return false;
 	}
@@ -242,6 +283,8 @@ static bool wake_by_qmp(
 	if (*end == VRTC_ACTION_DONE)
 		*end = vrtc_qmp_finish(&qmp, why);
 	vrtc_qmp_close(&qmp);
+	if (*end == VRTC_ACTION_NOT_NEEDED)
+		try_again(a, taken);
 	return true;
 }
 
@@ -522,6 +565,7 @@ static struct vrtc_alarm_action *make_action(
 	a->clock_id = n_clocks - 1;
 	a->deadline_ns = vrtc_alarm_action_limits.deadline_ms * INT64_C(1000000);
 	a->pause_ns = vrtc_alarm_action_limits.pause_ms * INT64_C(1000000);
+	a->asleep_ns = vrtc_alarm_action_limits.asleep_ms * INT64_C(1000000);
 	a->began_ns = now_ns() - a->pause_ns;
 	return a;
 }

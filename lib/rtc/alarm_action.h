@@ -11,8 +11,11 @@
  * the devices take turns. An action may take 30 s; a program is killed then, with its process
  * group.
  *
- * A failure is logged once, and failures of the same kind again only when one has succeeded. That a
- * guest is awake already is a success.
+ * A failure is logged once, and failures of the same kind again only when one has succeeded.
+ *
+ * That a guest is awake already is a success. But it may be on its way to sleep: it is tried again
+ * for 10 s, every 100 ms, until its driver disables the alarm or sets it anew, as that of an awake
+ * guest does.
  *
  * "If the driver successfully disables an alarm [...] the device MUST stop serving any previous
  * alarm expiration event for C before the device uses the response buffer": cancelling is therefore
@@ -35,6 +38,7 @@ struct vrtc_alarm_action;
 struct vrtc_alarm_action_limits {
 	unsigned deadline_ms; /* of an action: connecting and its answer, the program's end */
 	unsigned pause_ms;    /* from an action's start to that of the device's next one */
+	unsigned asleep_ms;   /* for how long a guest that is awake is tried again */
 };
 extern struct vrtc_alarm_action_limits vrtc_alarm_action_limits;
 

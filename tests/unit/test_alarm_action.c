@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -168,6 +169,9 @@ static unsigned logged(const char *device, const char *words)
 	return n;
 }
 
+/* How long an awake guest is tried again, for actions to be made. */
+static unsigned asleep_ms;
+
 static struct vrtc_alarm_action *action_of(const char *device, const char *kind, const char *file,
 	unsigned deadline_ms, unsigned pause_ms)
 {
@@ -178,6 +182,7 @@ static struct vrtc_alarm_action *action_of(const char *device, const char *kind,
 		file[0] == '/' ? "" : "/", file);
 	vrtc_alarm_action_limits.deadline_ms = deadline_ms;
 	vrtc_alarm_action_limits.pause_ms = pause_ms;
+	vrtc_alarm_action_limits.asleep_ms = asleep_ms;
 	a = vrtc_alarm_action_new(what, device, clocks, 2);
 	assert_non_null(a);
 	return a;
@@ -185,14 +190,18 @@ static struct vrtc_alarm_action *action_of(const char *device, const char *kind,
 
 /* ---- A QMP server: what it says first, to qmp_capabilities and to system_wakeup. */
 
+#define AWAKE ERROR("Unable to wake up: guest is not in suspended state")
+
 struct manners {
 	const char
 		*greeting; /* NULL, here and below: nothing, and waits for the other side's end */
 	const char *capabilities;
 	const char *wakeup;
-	bool hangs_up;      /* instead of waiting, where it says nothing */
-	bool holds;         /* accepts all there are, and says nothing */
-	unsigned slowly_us; /* between two bytes */
+	unsigned
+		awake_times; /* how often the guest is awake before that is said of system_wakeup */
+	bool hangs_up;       /* instead of waiting, where it says nothing */
+	bool holds;          /* accepts all there are, and says nothing */
+	unsigned slowly_us;  /* between two bytes */
 };
 
 struct server {
@@ -257,8 +266,9 @@ static void converse(struct server *s, int fd)
 			words = s->manners.capabilities;
 		else
 			words = s->manners.wakeup;
-		if (strstr(line, "system_wakeup"))
-			(void)atomic_fetch_add(&s->wakeups, 1);
+		if (strstr(line, "system_wakeup") &&
+			atomic_fetch_add(&s->wakeups, 1) < s->manners.awake_times)
+			words = AWAKE;
 	}
 }
 
@@ -383,10 +393,80 @@ static void replies_that_come_byte_by_byte_are_understood(void **state)
 static void guest_that_is_awake_is_no_failure(void **state)
 {
 	(void)state;
-	expect((struct manners){.greeting = GREETING,
-		       RETURN,
-		       ERROR("Unable to wake up: guest is not in suspended state")},
-		LONG_MS, "awake", "Unable to wake up: guest is not in suspended state", 1);
+	expect((struct manners){.greeting = GREETING, RETURN, AWAKE}, LONG_MS, "awake",
+		"Unable to wake up: guest is not in suspended state", 1);
+}
+
+static struct vrtc_alarm_action *wake_awake_guest(
+	struct server *s, const char *device, unsigned awake_times)
+{
+	struct vrtc_alarm_action *a;
+
+	server_start(s, device,
+		(struct manners){.greeting = GREETING, RETURN, RETURN, .awake_times = awake_times});
+	asleep_ms = LONG_MS;
+	a = action_of(device, "qmp", device, LONG_MS, 10);
+	asleep_ms = 0;
+	vrtc_alarm_action_expire(a, 0, ALARM_NS);
+	return a;
+}
+
+static void guest_that_is_still_going_to_sleep_is_woken_when_it_sleeps(void **state)
+{
+	struct vrtc_alarm_action *a;
+	struct server s;
+
+	(void)state;
+	a = wake_awake_guest(&s, "drowsy", 5);
+	EVENTUALLY(logged("drowsy", ": done") == 1);
+	assert_int_equal(atomic_load(&s.wakeups), 6);
+	sleep_us(50000);
+	assert_int_equal(atomic_load(&s.wakeups), 6);
+	assert_true(vrtc_alarm_action_cancel(a, 0));
+	server_stop(&s);
+}
+
+static void awake_guest_is_left_alone_when_its_driver_has_cancelled(void **state)
+{
+	struct vrtc_alarm_action *a;
+	struct server s;
+	unsigned wakeups;
+
+	(void)state;
+	a = wake_awake_guest(&s, "alert", UINT_MAX);
+	EVENTUALLY(atomic_load(&s.wakeups) >= 3);
+	EVENTUALLY(vrtc_alarm_action_cancel(a, 0));
+	wakeups = atomic_load(&s.wakeups);
+	sleep_us(100000);
+	/* One may have been sent, and not counted, when it was cancelled. */
+	assert_true(atomic_load(&s.wakeups) <= wakeups + 1);
+	server_stop(&s);
+}
+
+static void awake_guest_is_not_tried_for_ever(void **state)
+{
+	struct vrtc_alarm_action *a;
+	struct server s;
+	unsigned wakeups;
+
+	(void)state;
+	server_start(&s, "insomniac",
+		(struct manners){.greeting = GREETING, RETURN, RETURN, .awake_times = UINT_MAX});
+	asleep_ms = 100;
+	a = action_of("insomniac", "qmp", "insomniac", LONG_MS, 10);
+	asleep_ms = 0;
+	vrtc_alarm_action_expire(a, 0, ALARM_NS);
+	sleep_us(300000);
+	wakeups = atomic_load(&s.wakeups);
+	assert_true(wakeups > 1);
+	sleep_us(100000);
+	assert_int_equal(atomic_load(&s.wakeups), wakeups);
+	/* The next expiration has its own time. */
+	vrtc_alarm_action_expire(a, 0, ALARM_NS);
+	EVENTUALLY(atomic_load(&s.wakeups) > wakeups + 1);
+	assert_true(logged("insomniac", "") > 2);
+	EVENTUALLY(vrtc_alarm_action_cancel(a, 0));
+	server_stop(&s);
 }
 
 static void guest_that_cannot_be_woken_is_a_failure_in_qemus_words(void **state)
@@ -1019,6 +1099,9 @@ int main(void)
 		cmocka_unit_test(events_between_the_replies_are_skipped),
 		cmocka_unit_test(replies_that_come_byte_by_byte_are_understood),
 		cmocka_unit_test(guest_that_is_awake_is_no_failure),
+		cmocka_unit_test(guest_that_is_still_going_to_sleep_is_woken_when_it_sleeps),
+		cmocka_unit_test(awake_guest_is_left_alone_when_its_driver_has_cancelled),
+		cmocka_unit_test(awake_guest_is_not_tried_for_ever),
 		cmocka_unit_test(guest_that_cannot_be_woken_is_a_failure_in_qemus_words),
 		cmocka_unit_test(error_of_qmp_capabilities_is_a_failure_and_wakes_nobody),
 		cmocka_unit_test(missing_greeting_fails_at_the_deadline_and_names_the_reason),
