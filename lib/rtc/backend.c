@@ -183,7 +183,7 @@ static void begin_alarms(struct vrtc_endpoint *e, int node)
 		if (fd >= 0)
 			(void)vrtc_peer_process(fd, &user);
 		if (!vrtc_endpoint_alarms_claim(&e->alarms, &user)) {
-			/* Nor has this driver a request that another one's daemon left unanswered. */
+			/* Nor is a request that was left unanswered this driver's. */
 			e->session.replay = false;
 			VRTC_LOG(INFO,
 				"%s: another process uses the device: the alarms of the one before "
