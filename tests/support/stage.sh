@@ -99,8 +99,8 @@ stage_sanitize() {
 }
 
 stage_threads() {
-	must "build with ThreadSanitizer" build build-threads clang --buildtype=debugoptimized \
-		-Db_sanitize=thread -Db_lundef=false
+	must "build with ThreadSanitizer" build build-threads gcc --buildtype=debugoptimized \
+		-Db_sanitize=thread -Dwerror=false
 	export TSAN_OPTIONS=exitcode=66:log_path=$logs/race:suppressions=$PWD/$support/threads.supp
 	run_suites build-threads 3 "unit daemon"
 	no_reports "no report of ThreadSanitizer" "$logs"/race.*

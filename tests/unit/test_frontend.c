@@ -754,7 +754,7 @@ struct backend {
 	char path[64];
 	int listen_fd;
 	bool as_client;
-	enum misdeed misdeed;
+	_Atomic(enum misdeed) misdeed; /* the test changes it while the back-end runs */
 	bool no_protocol_features;
 	unsigned int seed;
 	uint16_t base;     /* SET_VRING_BASE that came last */
