@@ -17,6 +17,9 @@
  * Those whose turn it is not are stopped. A batch of the gap detector on the measuring CPU comes
  * last: what delays the look is no fault of the alarm.
  *
+ * A device is also measured at the first alarm of a connection, when it has not yet touched the
+ * pages of guest memory that the notification goes to. That is what a guest with an alarm a day has.
+ *
  * Alarms are set a random time ahead, so that they keep no step with the kernel's ticks. One whose
  * time came before SET_ALARM was answered says nothing; it is counted and made up for.
  */
@@ -27,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "alarm_session.h"
 #include "figures.h"
@@ -38,6 +42,8 @@
 #include "utc.h"
 #include "wire.h"
 
+#define FIRSTS_MAX       10000
+#define SETTLE_NS        20000000
 #define WARMUP_ALARMS    20
 #define GAPS_BATCH_NS    200000000
 #define RIVAL_PATIENCE_S 2
@@ -57,7 +63,7 @@ static const char *const names[N_WHO] = {
 struct options {
 	const char *path[2]; /* of BUSY and INTERRUPT; NULL: not measured */
 	long pid[2];         /* 0: never stopped */
-	long alarms, batch, ahead_min_us, ahead_max_us, cpu, alarm_cpu;
+	long alarms, batch, firsts, ahead_min_us, ahead_max_us, cpu, alarm_cpu;
 	bool json;
 };
 
@@ -70,6 +76,8 @@ struct side {
 	size_t n, n_own, n_too_late;
 	int64_t *seen_ns;
 	int64_t *own_ns; /* of a rival: its own reading */
+	size_t n_first;
+	int64_t first_ns[FIRSTS_MAX]; /* of a device: the first one of a connection */
 };
 
 static struct side sides[N_WHO];
@@ -164,6 +172,41 @@ static int take_turn(const struct options *o, enum who who, size_t n)
 	return rc;
 }
 
+/* The first alarm of one connection after the other. */
+static int measure_first(const struct options *o, struct side *side)
+{
+	int rc = 0;
+
+	perf_pause_end(side->pid);
+	for (long i = 0; rc == 0 && i < o->firsts; i++) {
+		const struct timespec settle = {.tv_nsec = SETTLE_NS};
+		int64_t seen_ns = 0;
+
+		vfe_session_disconnect(&side->session);
+		rc = vfe_session_reconnect(&side->session);
+		if (rc) {
+			perf_complain(&side->session, program, "connecting again", rc);
+			break;
+		}
+		/* Its control threads may have this very CPU, and something to do. */
+		nanosleep(&settle, NULL);
+		switch (perf_alarm_session_time(
+			&side->session, program, side->clock_id, next_ahead_ns(o), &seen_ns)) {
+		case PERF_ALARM_SEEN:
+			side->first_ns[side->n_first++] = seen_ns;
+			break;
+		case PERF_ALARM_TOO_LATE:
+			side->n_too_late++;
+			break;
+		default:
+			rc = -1;
+		}
+	}
+	if (perf_pause(side->pid) < 0)
+		rc = -1;
+	return rc;
+}
+
 /* The gap detector on this CPU. */
 static void find_gaps_here(void)
 {
@@ -232,7 +275,7 @@ static void print_rows(const struct perf_figures *f)
 
 static void report(const struct options *o)
 {
-	struct perf_figures batch[N_WHO], seen[N_WHO], own[N_WHO];
+	struct perf_figures batch[N_WHO], seen[N_WHO], own[N_WHO], first[N_WHO];
 	size_t n_too_late = 0;
 
 	for (int w = 0; w < N_WHO; w++) {
@@ -245,6 +288,8 @@ static void report(const struct options *o)
 				side->seen_ns, side->n, (size_t)o->batch, 1);
 			seen[w] = perf_figures_of(side->seen_ns, side->n, 1);
 		}
+		if (side->n_first > 0)
+			first[w] = perf_figures_of(side->first_ns, side->n_first, 1);
 		if (side->own_ns)
 			own[w] = perf_figures_of(side->own_ns, side->n, 1);
 	}
@@ -253,13 +298,16 @@ static void report(const struct options *o)
 		       "  \"batch\": %ld,\n  \"ahead_us\": [%ld, %ld],\n  \"set_too_late\": %zu,\n",
 			o->alarms, o->batch, o->ahead_min_us, o->ahead_max_us, n_too_late);
 		for (int w = 0; w < N_WHO; w++) {
-			char name[40];
+			char name[64];
 
 			if (sides[w].measured)
 				perf_figures_print_json(names[w], &seen[w], ",");
 			snprintf(name, sizeof(name), "%s, median batch", names[w]);
 			if (sides[w].measured)
 				perf_figures_print_json(name, &batch[w], ",");
+			snprintf(name, sizeof(name), "%s, first of a connection", names[w]);
+			if (sides[w].n_first > 0)
+				perf_figures_print_json(name, &first[w], ",");
 			snprintf(name, sizeof(name), "%s, by itself", names[w]);
 			if (sides[w].own_ns)
 				perf_figures_print_json(name, &own[w], ",");
@@ -275,6 +323,11 @@ static void report(const struct options *o)
 	print_rows(seen);
 	puts("of the median batch: without what the machine does to some of them");
 	print_rows(batch);
+	if (o->firsts > 0)
+		printf("the first alarm of a connection, %ld each\n", o->firsts);
+	for (int w = 0; w < TIMERFD; w++)
+		if (sides[w].n_first > 0)
+			perf_figures_print(names[w], "ns", &first[w]);
 	puts("by the clock that the thread itself reads when it is awake");
 	for (int w = TIMERFD; w < N_WHO; w++)
 		perf_figures_print(names[w], "ns", &own[w]);
@@ -307,6 +360,9 @@ static int run(const struct options *o)
 		find_gaps_here();
 		done += (long)n;
 	}
+	for (int w = 0; ok && w < TIMERFD; w++)
+		if (sides[w].measured)
+			ok = measure_first(o, &sides[w]) == 0;
 	perf_rival_stop(&rival);
 	for (int w = 0; w < TIMERFD; w++)
 		perf_pause_end(sides[w].pid);
@@ -331,6 +387,7 @@ static const char help[] =
 	"  --alarm-cpu N     the CPU of their alarm lcore, for the timerfd's thread and the loop\n"
 	"  --cpu N           pin this process (0; -1: do not)\n"
 	"  --alarms N        of each (10000)    --batch N  of these one after the other (500)\n"
+	"  --firsts N        connections of which the first alarm is measured (50)\n"
 	"  --ahead-min US, --ahead-max US      how long before its time an alarm is set (500, 1500)\n"
 	"  --json\n";
 
@@ -345,6 +402,7 @@ int main(int argc, char **argv)
 		CPU,
 		ALARMS,
 		BATCH,
+		FIRSTS,
 		AHEAD_MIN,
 		AHEAD_MAX,
 		JSON,
@@ -359,6 +417,7 @@ int main(int argc, char **argv)
 		{"cpu", required_argument, NULL, CPU},
 		{"alarms", required_argument, NULL, ALARMS},
 		{"batch", required_argument, NULL, BATCH},
+		{"firsts", required_argument, NULL, FIRSTS},
 		{"ahead-min", required_argument, NULL, AHEAD_MIN},
 		{"ahead-max", required_argument, NULL, AHEAD_MAX},
 		{"json", no_argument, NULL, JSON},
@@ -368,6 +427,7 @@ int main(int argc, char **argv)
 	struct options o = {
 		.alarms = 10000,
 		.batch = 500,
+		.firsts = 50,
 		.ahead_min_us = 500,
 		.ahead_max_us = 1500,
 		.alarm_cpu = -1,
@@ -401,6 +461,9 @@ int main(int argc, char **argv)
 			break;
 		case BATCH:
 			ok = perf_number(program, optarg, 1, 10000000, &o.batch);
+			break;
+		case FIRSTS:
+			ok = perf_number(program, optarg, 0, FIRSTS_MAX, &o.firsts);
 			break;
 		case AHEAD_MIN:
 			ok = perf_number(program, optarg, 1, 60000000, &o.ahead_min_us);

@@ -196,5 +196,24 @@ void probe_advise(const struct probe *p, int result, char *text, size_t text_byt
 			say(text, text_bytes, &used,
 				"The device breaks the specification: a fault of the back-end.\n");
 		break;
+	case PROBE_ALARM:
+		if (result == -ENOTSUP)
+			say(text, text_bytes, &used,
+				"None of its clocks has an alarm. dpdk-rtc gives one to those whose name "
+				"in `clocks` ends\nin +alarm.\n");
+		else if (result == -ENODEV)
+			say(text, text_bytes, &used, "--alarms shows which clocks have one.\n");
+		else if (result == -ETIMEDOUT)
+			say(text, text_bytes, &used,
+				"The device took the alarm, or was asked to, and nothing came: what fires "
+				"its alarms is\nstuck or has lost its CPU, or the time was too short "
+				"(--timeout).\n");
+		else if (result == -ECONNRESET)
+			say(text, text_bytes, &used,
+				"The back-end went away while it was asked: see its log.\n");
+		else if (result == -EPROTO)
+			say(text, text_bytes, &used,
+				"The device breaks the specification: a fault of the back-end.\n");
+		break;
 	}
 }

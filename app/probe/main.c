@@ -17,6 +17,7 @@
 
 #include "advice.h"
 #include "probe.h"
+#include "probe_alarm.h"
 #include "report.h"
 
 #define COUNT_MAX     10000000
@@ -30,6 +31,12 @@ static const char help[] =
 	"\n"
 	"  --count=N          readings for the round trip (10000; 0: none)\n"
 	"  --wait=HOW         for an answer: poll (spin on the ring) or sleep (on the call eventfd)\n"
+	"  --alarms           show which clocks have an alarm and what it is set to. The probe then is\n"
+	"                     who uses the device's alarms: with retain = vmm those of a VM that is\n"
+	"                     to come back to the device are forgotten\n"
+	"  --alarm=CLOCK      the same, and set the alarm of this clock 1 s ahead, wait for it, show\n"
+	"                     how late it came, and set it as it was; the device's alarm_action is\n"
+	"                     carried out\n"
 	"  --watch[=SECONDS]  go on reading, every second or every so many, until interrupted\n"
 	"  --json             one JSON object a line\n"
 	"  --listen           listen on SOCKET for a back-end that connects (client mode)\n"
@@ -68,13 +75,33 @@ static bool parse_number(const char *option, const char *text, double min, doubl
 	return true;
 }
 
+/* A whole number from 0 to max, likewise. */
+static bool parse_whole(const char *option, const char *text, int max, int *out)
+{
+	char *after;
+	long v;
+
+	errno = 0;
+	v = strtol(text, &after, 10);
+	if (errno || *text < '0' || *text > '9' || *after || v > max) {
+		fprintf(stderr,
+			"dpdk-rtc-probe: --%s=%s: a whole number from 0 to %d is accepted\n",
+			option, text, max);
+		return false;
+	}
+	*out = (int)v;
+	return true;
+}
+
 /* 0: run; 1: done, exit 0; -1: wrong usage, said. */
 static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
-	enum { COUNT = 1, WAIT, WATCH, JSON, LISTEN, TIMEOUT, LEAP, HELP, VERSION };
+	enum { COUNT = 1, WAIT, ALARMS, ALARM, WATCH, JSON, LISTEN, TIMEOUT, LEAP, HELP, VERSION };
 	static const struct option options[] = {
 		{"count", required_argument, NULL, COUNT},
 		{"wait", required_argument, NULL, WAIT},
+		{"alarms", no_argument, NULL, ALARMS},
+		{"alarm", required_argument, NULL, ALARM},
 		{"watch", optional_argument, NULL, WATCH},
 		{"json", no_argument, NULL, JSON},
 		{"listen", no_argument, NULL, LISTEN},
@@ -88,7 +115,10 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 	int opt;
 
 	*a = (struct arguments){
-		.options = {.timeout_ms = 5000, .count = 10000, .wait = VFE_WAIT_POLL},
+		.options = {.timeout_ms = 5000,
+			.count = 10000,
+			.wait = VFE_WAIT_POLL,
+			.alarm_clock = -1},
 		.leap_table = LEAP_TABLE,
 	};
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -111,6 +141,14 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 					value);
 				return -1;
 			}
+			break;
+		case ALARMS:
+			a->options.alarms = true;
+			break;
+		case ALARM:
+			if (!parse_whole("alarm", value, UINT16_MAX, &a->options.alarm_clock))
+				return -1;
+			a->options.alarms = true;
 			break;
 		case WATCH:
 			a->watch_s = 1;
@@ -191,12 +229,16 @@ static int run(struct probe *p, const struct arguments *a)
 			report_readings(p);
 		if (!result)
 			result = probe_round_trips(p);
+		if (!result && !a->json)
+			report_round_trips(p);
+		if (!result)
+			result = probe_alarm(p);
 		if (result)
 			return fail(p, result);
 		if (a->json)
 			report_json(p);
 		else
-			report_round_trips(p);
+			report_alarm(p);
 		if (fflush(stdout) != 0 || ferror(stdout)) {
 			fprintf(stderr, "dpdk-rtc-probe: writing: %s\n", strerror(errno));
 			return 1;

@@ -49,8 +49,10 @@ int probe_init(struct probe *p, const struct probe_options *options, const char 
 	cfg.listen = options->listen;
 	cfg.timeout_ms = options->timeout_ms;
 	cfg.wait = options->wait;
-	/* The alarm bit: without it no clock may say that it has an alarm. */
-	cfg.features |= 1ull << VIRTIO_RTC_F_ALARM;
+	if (options->alarms)
+		cfg.features |= 1ull << VIRTIO_RTC_F_ALARM;
+	if (options->alarm_clock >= 0)
+		cfg.queues |= 1u << VIRTIO_RTC_ALARMQ;
 	cfg.features_required = 1ull << VFE_F_VERSION_1;
 	return vfe_session_init(&p->session, &cfg);
 }
@@ -75,6 +77,12 @@ static int ask_clock(struct probe *p, struct probe_clock *c)
 	c->cap_status = vfe_rtc_clock_cap(&p->session, c->id, &c->cap);
 	if (c->cap_status < 0)
 		return c->cap_status;
+	if (c->cap_status == VIRTIO_RTC_S_OK && (c->cap.flags & VIRTIO_RTC_FLAG_ALARM_CAP)) {
+		c->alarm_status =
+			vfe_rtc_read_alarm(&p->session, c->id, &c->alarm_ns, &c->alarm_enabled);
+		if (c->alarm_status < 0)
+			return c->alarm_status;
+	}
 	for (int i = 0; i < 2; i++) {
 		c->cross_status[i] =
 			vfe_rtc_cross_cap(&p->session, c->id, counters[i], &c->cross[i]);
@@ -82,6 +90,11 @@ static int ask_clock(struct probe *p, struct probe_clock *c)
 			return c->cross_status[i];
 	}
 	return 0;
+}
+
+bool probe_knows_alarms(const struct probe *p)
+{
+	return (p->session.features >> VIRTIO_RTC_F_ALARM & 1) != 0;
 }
 
 int probe_discover(struct probe *p)
@@ -102,6 +115,11 @@ int probe_discover(struct probe *p)
 		err = vfe_session_queue_start(&p->session, VIRTIO_RTC_REQUESTQ);
 	if (err)
 		return err;
+	if (p->options.alarm_clock >= 0 && !probe_knows_alarms(p)) {
+		p->step = PROBE_ALARM;
+		return vfe_session_fail(&p->session, -ENOTSUP,
+			"--alarm=%d: the device offers no alarms", p->options.alarm_clock);
+	}
 	begin(p, PROBE_CFG);
 	err = vfe_rtc_cfg(&p->session, &n_clocks);
 	if (!err)

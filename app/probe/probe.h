@@ -24,6 +24,7 @@ enum probe_step {
 	PROBE_CLOCKS,
 	PROBE_READINGS,
 	PROBE_ROUND_TRIPS,
+	PROBE_ALARM,
 };
 
 struct probe_options {
@@ -32,6 +33,12 @@ struct probe_options {
 	unsigned int timeout_ms; /* of each step */
 	unsigned int count;      /* readings for the round trip; 0: none */
 	enum vfe_wait wait;
+	/*
+	 * Negotiates alarms: the clocks say whether they have one, and what is set. For the device
+	 * this process then is who uses its alarms, and those of another process may end with that.
+	 */
+	bool alarms;
+	int alarm_clock; /* its alarm is set; -1: none's. With alarms only */
 };
 
 /* A reading beside a clock of the host. */
@@ -52,12 +59,26 @@ struct probe_clock {
 	int cross_status[2]; /* by hw_counter: ARM_VCT, X86_TSC */
 	bool cross[2];
 	struct probe_reading reading;
+	/* Of a clock with an alarm, if alarms are negotiated: READ_ALARM. */
+	int alarm_status;
+	bool alarm_enabled;
+	uint64_t alarm_ns;
 };
 
 struct probe_round_trips {
 	unsigned int n; /* less than asked for if the time was up */
 	uint16_t clock_id;
 	int64_t min_ns, median_ns, p99_ns, max_ns;
+};
+
+/* An alarm that the probe has set: probe_alarm.h. */
+struct probe_alarm {
+	bool came;
+	uint16_t clock_id;
+	uint64_t alarm_ns;
+	int64_t late_ns;     /* when the notification was seen, after the alarm time ... */
+	int64_t known_to_ns; /* ... give or take this */
+	int64_t beyond_ns;   /* a reading asked for then, minus the alarm time */
 };
 
 struct probe {
@@ -68,6 +89,7 @@ struct probe {
 	unsigned int n_clocks;
 	struct probe_clock *clocks;
 	struct probe_round_trips round_trips;
+	struct probe_alarm alarm;
 	uint32_t *samples_ns;
 };
 
@@ -81,6 +103,9 @@ struct probe {
 int probe_init(struct probe *p, const struct probe_options *options, const char *leap_table);
 
 void probe_fini(struct probe *p);
+
+/** Whether the device was asked for alarms and has them: else a clock does not say if it has one. */
+bool probe_knows_alarms(const struct probe *p);
 
 /** Connects, negotiates, and asks for the clocks. @return 0; -errno; a status above 0 from CFG. */
 int probe_discover(struct probe *p);

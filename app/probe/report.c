@@ -37,6 +37,50 @@ static const char *cross_text(const struct probe_clock *c, int counter)
 		       : yes_no(c->cross[counter]);
 }
 
+/* A date for the clocks that have one, seconds for the others. */
+static void format_reading(uint8_t type, uint64_t ns, char *text, size_t text_bytes)
+{
+	time_t s = (time_t)(ns / NS_PER_S);
+	char date[40];
+	struct tm tm;
+
+	if (type == VIRTIO_RTC_CLOCK_MONOTONIC || type > VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED ||
+		!gmtime_r(&s, &tm) || strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm) == 0) {
+		snprintf(text, text_bytes, "%" PRIu64 ".%09" PRIu64 " s", ns / NS_PER_S,
+			ns % NS_PER_S);
+		return;
+	}
+	snprintf(text, text_bytes, "%s.%09" PRIu64, date, ns % NS_PER_S);
+}
+
+/* What the alarms are set to. */
+static void print_alarms(const struct probe *p)
+{
+	printf("\n%5s  %-29s  %s\n", "clock", "alarm time", "enabled");
+	for (unsigned int i = 0; i < p->n_clocks; i++) {
+		const struct probe_clock *c = &p->clocks[i];
+		char text[64];
+
+		if (c->cap_status != VIRTIO_RTC_S_OK || !(c->cap.flags & VIRTIO_RTC_FLAG_ALARM_CAP))
+			continue;
+		if (c->alarm_status != VIRTIO_RTC_S_OK) {
+			printf("%5u  READ_ALARM answered with %s\n", c->id,
+				status_text(c->alarm_status, text, sizeof(text)));
+			continue;
+		}
+		format_reading(c->cap.type, c->alarm_ns, text, sizeof(text));
+		printf("%5u  %-29s  %s\n", c->id, text, yes_no(c->alarm_enabled));
+	}
+}
+
+/* Whether a clock has an alarm: it does not say without the feature. */
+static const char *alarm_text(const struct probe *p, const struct probe_clock *c)
+{
+	if (!probe_knows_alarms(p) && p->session.features_offered >> VIRTIO_RTC_F_ALARM & 1)
+		return "?";
+	return yes_no((c->cap.flags & VIRTIO_RTC_FLAG_ALARM_CAP) != 0);
+}
+
 void report_clocks(const struct probe *p)
 {
 	static const struct {
@@ -80,25 +124,12 @@ void report_clocks(const struct probe *p)
 				? name_or_number(vfe_rtc_smearing_name(c->cap.smearing),
 					  c->cap.smearing, smearing, sizeof(smearing))
 				: "-",
-			yes_no((c->cap.flags & VIRTIO_RTC_FLAG_ALARM_CAP) != 0), cross_text(c, 0),
-			cross_text(c, 1));
+			alarm_text(p, c), cross_text(c, 0), cross_text(c, 1));
 	}
-}
-
-/* A date for the clocks that have one, seconds for the others. */
-static void format_reading(uint8_t type, uint64_t ns, char *text, size_t text_bytes)
-{
-	time_t s = (time_t)(ns / NS_PER_S);
-	char date[40];
-	struct tm tm;
-
-	if (type == VIRTIO_RTC_CLOCK_MONOTONIC || type > VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED ||
-		!gmtime_r(&s, &tm) || strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm) == 0) {
-		snprintf(text, text_bytes, "%" PRIu64 ".%09" PRIu64 " s", ns / NS_PER_S,
-			ns % NS_PER_S);
-		return;
-	}
-	snprintf(text, text_bytes, "%s.%09" PRIu64, date, ns % NS_PER_S);
+	if (probe_knows_alarms(p))
+		print_alarms(p);
+	else if (s->features_offered >> VIRTIO_RTC_F_ALARM & 1)
+		puts("(which clocks have an alarm is not asked for without --alarms: see --help)");
 }
 
 /* A signed duration, in the unit that suits it. */
@@ -196,6 +227,22 @@ void report_round_trips(const struct probe *p)
 		printf("(%u were asked for; the time of --timeout was up)\n", p->options.count);
 }
 
+void report_alarm(const struct probe *p)
+{
+	const struct probe_alarm *a = &p->alarm;
+	char time[64], late[40], known_to[40], beyond[40];
+
+	if (!a->came)
+		return;
+	format_reading(p->clocks[a->clock_id].cap.type, a->alarm_ns, time, sizeof(time));
+	format_difference(a->late_ns, late, sizeof(late));
+	format_difference(a->known_to_ns, known_to, sizeof(known_to));
+	format_difference(a->beyond_ns, beyond, sizeof(beyond));
+	printf("\nalarm of clock %u (%s), set 1 s ahead for %s:\n"
+	       "notified %s after its time, known to +-%s; a reading asked for then is %s beyond it\n",
+		a->clock_id, wait_name(p->options.wait), time, late, known_to + 1, beyond);
+}
+
 static void print_json_string(const char *text)
 {
 	putchar('"');
@@ -234,17 +281,27 @@ static void print_json_reading(const struct probe_reading *r, uint8_t type)
 	printf("}");
 }
 
-static void print_json_clock(const struct probe_clock *c)
+static const char *true_false(bool yes)
+{
+	return yes ? "true" : "false";
+}
+
+static void print_json_clock(const struct probe *p, const struct probe_clock *c)
 {
 	static const char *const counters[2] = {"cross_arm_vct", "cross_x86_tsc"};
 
 	printf("{\"id\":%u,\"clock_cap_status\":%d", c->id, c->cap_status);
 	if (c->cap_status == VIRTIO_RTC_S_OK) {
+		bool has_alarm = (c->cap.flags & VIRTIO_RTC_FLAG_ALARM_CAP) != 0;
+
 		printf(",\"type\":%u,\"type_name\":\"%s\",\"smearing\":%u,\"smearing_name\":\"%s\","
 		       "\"alarm\":%s",
 			c->cap.type, vfe_rtc_clock_type_name(c->cap.type), c->cap.smearing,
 			vfe_rtc_smearing_name(c->cap.smearing),
-			c->cap.flags & VIRTIO_RTC_FLAG_ALARM_CAP ? "true" : "false");
+			*alarm_text(p, c) == '?' ? "null" : true_false(has_alarm));
+		if (has_alarm && c->alarm_status == VIRTIO_RTC_S_OK)
+			printf(",\"alarm_ns\":%" PRIu64 ",\"alarm_enabled\":%s", c->alarm_ns,
+				true_false(c->alarm_enabled));
 		for (int i = 0; i < 2; i++)
 			printf(",\"%s\":%s", counters[i],
 				c->cross_status[i] != VIRTIO_RTC_S_OK ? "null"
@@ -259,6 +316,7 @@ static void print_json_clock(const struct probe_clock *c)
 void report_json(const struct probe *p)
 {
 	const struct probe_round_trips *r = &p->round_trips;
+	const struct probe_alarm *a = &p->alarm;
 
 	printf("{\"socket\":");
 	print_json_string(p->options.socket_path);
@@ -271,7 +329,7 @@ void report_json(const struct probe *p)
 	for (unsigned int i = 0; i < p->n_clocks; i++) {
 		if (i > 0)
 			putchar(',');
-		print_json_clock(&p->clocks[i]);
+		print_json_clock(p, &p->clocks[i]);
 	}
 	printf("],\"round_trip\":");
 	if (r->n > 0)
@@ -279,6 +337,14 @@ void report_json(const struct probe *p)
 		       ",\"median_ns\":%" PRId64 ",\"p99_ns\":%" PRId64 ",\"max_ns\":%" PRId64 "}",
 			r->clock_id, r->n, wait_name(p->options.wait), r->min_ns, r->median_ns,
 			r->p99_ns, r->max_ns);
+	else
+		printf("null");
+	printf(",\"alarm\":");
+	if (a->came)
+		printf("{\"clock\":%u,\"wait\":\"%s\",\"alarm_ns\":%" PRIu64 ",\"late_ns\":%" PRId64
+		       ",\"known_to_ns\":%" PRId64 ",\"reading_beyond_ns\":%" PRId64 "}",
+			a->clock_id, wait_name(p->options.wait), a->alarm_ns, a->late_ns,
+			a->known_to_ns, a->beyond_ns);
 	else
 		printf("null");
 	printf("}\n");

@@ -17,6 +17,9 @@ void report_readings(const struct probe *p);
 /** The round trips; nothing if none was measured. */
 void report_round_trips(const struct probe *p);
 
+/** The alarm that was set; nothing if none was. */
+void report_alarm(const struct probe *p);
+
 /** All of it as one line of JSON. Nanoseconds are integers; what is unknown is null. */
 void report_json(const struct probe *p);
 
