@@ -225,6 +225,12 @@ void vrtc_alarm_device_stop(struct vrtc_alarm_device *dev)
 	dev->alarmq_runs = false;
 }
 
+void vrtc_alarm_device_warm(const struct vrtc_alarm_device *dev)
+{
+	if (dev->alarmq_runs)
+		vrtc_vring_warm(&dev->alarmq);
+}
+
 static bool has_room(const struct vrtc_chain *chain)
 {
 	return chain->readable_bytes == 0 &&

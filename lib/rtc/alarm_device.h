@@ -101,6 +101,12 @@ int vrtc_alarm_device_start(
 	struct vrtc_alarm_device *dev, const struct vrtc_vring_config *ring, const char **why);
 void vrtc_alarm_device_stop(struct vrtc_alarm_device *dev);
 
+/*
+ * Before an alarm is waited for: touches the memory that its notification will go to. The first
+ * access to a page of the guest's memory costs tens of microseconds.
+ */
+void vrtc_alarm_device_warm(const struct vrtc_alarm_device *dev);
+
 /* Buffers without room for a notification that one call of deliver() gives back at most. */
 #define VRTC_ALARM_BAD_BUFFERS_MAX 64
 

@@ -327,6 +327,8 @@ static bool change_alarm(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mai
 	(void)deliver(l, client);
 	if (expires)
 		act(client, &client->alarms.alarm[change->clock_id]);
+	else if (change->enabled)
+		vrtc_alarm_device_warm(&client->alarms);
 	return true;
 }
 
@@ -362,6 +364,7 @@ static void start_queue(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail
 		}
 	}
 	(void)deliver(l, client);
+	vrtc_alarm_device_warm(&client->alarms);
 	/* A predecessor may have died between the used index and the signal (D17). */
 	vrtc_callfd_signal(client->callfd);
 }

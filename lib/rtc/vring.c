@@ -497,6 +497,21 @@ bool vrtc_vring_publish(struct vrtc_vring *ring)
 	return (uint16_t)(used_event - first) < batch;
 }
 
+void vrtc_vring_warm(const struct vrtc_vring *ring)
+{
+	const struct virtq_used *g_used = ring->g_device;
+	struct vrtc_vring copy = *ring;
+	struct vrtc_chain chain;
+
+	/* All that a pop changes is in the copy. */
+	if (vrtc_vring_pop(&copy, &chain) != VRTC_VRING_CHAIN)
+		return;
+	for (unsigned i = 0; i < chain.n_segments; i++)
+		(void)__atomic_load_n(chain.segment[i].g_base, __ATOMIC_RELAXED);
+	(void)__atomic_load_n(
+		&g_used->ring[ring->used_next & (ring->size - 1)].id, __ATOMIC_RELAXED);
+}
+
 static g_le16 *avail_event(struct vrtc_vring *ring)
 {
 	struct virtq_used *g_used = ring->g_device;

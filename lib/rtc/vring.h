@@ -137,6 +137,13 @@ void vrtc_vring_push(struct vrtc_vring *ring, const struct vrtc_chain *chain, co
  */
 bool vrtc_vring_publish(struct vrtc_vring *ring);
 
+/*
+ * Touches what the next vrtc_vring_pop() and vrtc_vring_push() will touch, so that no page fault
+ * delays them: for a ring whose next use is far away and has to be quick. Changes nothing, neither
+ * here nor in the guest's memory; does nothing where the driver has made nothing available.
+ */
+void vrtc_vring_warm(const struct vrtc_vring *ring);
+
 /* Asks the driver not to send notifications. It may still send some: they mean nothing. */
 void vrtc_vring_kick_disable(struct vrtc_vring *ring);
 

@@ -573,6 +573,28 @@ static void device_that_left_its_lcore_expires_when_it_is_at_the_next(void **sta
 	assert_int_equal(next_notification(), UTC);
 }
 
+static void warming_up_changes_nothing(void **state)
+{
+	struct vrtc_alarm_device before;
+	uint8_t memory[sizeof(g)];
+
+	(void)state;
+	vrtc_alarm_device_warm(&dev);
+	start_alarmq(0);
+	vrtc_alarm_device_warm(&dev);
+	add_buffers(2);
+	/* A ring that is broken further on is found broken when it is used, not before. */
+	g.avail.ring[1] = htole16(RING);
+	before = dev;
+	memcpy(memory, &g, sizeof(g));
+	vrtc_alarm_device_warm(&dev);
+	assert_memory_equal(&dev, &before, sizeof(dev));
+	assert_memory_equal(memory, &g, sizeof(g));
+	set(UTC, 1000, true, 2000);
+	assert_int_equal(deliver(), VRTC_ALARM_NOTHING_OWED);
+	assert_int_equal(next_notification(), UTC);
+}
+
 static void broken_alarmq_harms_nobody_and_says_why(void **state)
 {
 	(void)state;
@@ -613,6 +635,7 @@ int main(void)
 		CASE(notification_that_a_kill_left_in_doubt_is_delivered_exactly_once),
 		CASE(damaged_ledger_of_a_clock_without_alarm_sets_no_alarm),
 		CASE(device_that_left_its_lcore_expires_when_it_is_at_the_next),
+		CASE(warming_up_changes_nothing),
 		CASE(broken_alarmq_harms_nobody_and_says_why),
 	};
 
