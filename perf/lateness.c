@@ -18,7 +18,7 @@
  * last: what delays the look is no fault of the alarm.
  *
  * A device is also measured at the first alarm of a connection, when it has not yet touched the
- * pages of guest memory that the notification goes to. That is what a guest with an alarm a day has.
+ * pages of guest memory that the notification goes to: what a guest with an alarm a day has.
  *
  * Alarms are set a random time ahead, so that they keep no step with the kernel's ticks. One whose
  * time came before SET_ALARM was answered says nothing; it is counted and made up for.

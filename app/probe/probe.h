@@ -104,7 +104,7 @@ int probe_init(struct probe *p, const struct probe_options *options, const char 
 
 void probe_fini(struct probe *p);
 
-/** Whether the device was asked for alarms and has them: else a clock does not say if it has one. */
+/** Whether the device was asked for alarms and has them: else no clock says if it has one. */
 bool probe_knows_alarms(const struct probe *p);
 
 /** Connects, negotiates, and asks for the clocks. @return 0; -errno; a status above 0 from CFG. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The device's clock may be none of the host's. So when the alarm is due is known by CLOCK_MONOTONIC
- * from a reading taken just before: to half of that reading's round trip, and to what the clock
- * gains on CLOCK_MONOTONIC within the second, which is nothing but while a leap second is smeared.
+ * The device's clock may be none of the host's. So when the alarm is due is known by
+ * CLOCK_MONOTONIC from a reading taken just before: to half of that reading's round trip, and to
+ * what the clock gains on CLOCK_MONOTONIC within the second, which is nothing but while a leap
+ * second is smeared.
  */
 #include "probe_alarm.h"
 
