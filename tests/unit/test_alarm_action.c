@@ -768,7 +768,11 @@ static void program_that_cannot_be_executed_is_a_failure(void **state)
 	EVENTUALLY(logged("missing", "cannot be started: No such file") == 1);
 	/* It may be executed, and has no format that the kernel knows. */
 	vrtc_alarm_action_expire(action_of("format", "exec", "format", LONG_MS, 0), 0, ALARM_NS);
-	EVENTUALLY(logged("format", "cannot be started: Exec format error") == 1);
+	/* valgrind gives such a file to a shell, whose failure is as good. */
+	EVENTUALLY(logged("format", "") == 1);
+	assert_int_equal(logged("format", "cannot be started: Exec format error") +
+				 logged("format", "exit status 127"),
+		1);
 }
 
 /* Gone, or a zombie that waits for a reaper of its own. */
