@@ -97,6 +97,9 @@
 struct expiration {
 	_Atomic uint64_t due; /* see above */
 	_Atomic uint64_t alarm_ns;
+	/* The worker's. */
+	uint64_t awake;   /* the word of the expiration that needed no waking */
+	int64_t awake_ns; /* when that was found first, of CLOCK_MONOTONIC */
 };
 
 struct vrtc_alarm_action {
@@ -118,8 +121,6 @@ struct vrtc_alarm_action {
 	uint32_t logged; /* a bit for each enum vrtc_action_end */
 	uint16_t clock_id;
 	int64_t began_ns; /* of CLOCK_MONOTONIC */
-	uint64_t awake;   /* the word of the expiration that needed no waking */
-	int64_t awake_ns; /* when that was found first */
 
 	/* Under the mutex. */
 	bool running;
@@ -250,12 +251,14 @@ static void report(
 /* The guest is awake, or not asleep yet: see the head of this file. */
 static void try_again(struct vrtc_alarm_action *a, uint64_t taken)
 {
-	if (a->awake != taken) {
-		a->awake = taken;
-		a->awake_ns = now_ns();
+	struct expiration *e = &a->expiration[a->clock_id];
+
+	if (e->awake != taken) {
+		e->awake = taken;
+		e->awake_ns = now_ns();
 	}
-	if (now_ns() - a->awake_ns < a->asleep_ns)
-		give_back(&a->expiration[a->clock_id], taken);
+	if (now_ns() - e->awake_ns < a->asleep_ns)
+		give_back(e, taken);
 }
 
 /* Returns false if there was nothing to begin any more: neither a success nor a failure. */

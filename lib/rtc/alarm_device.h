@@ -107,8 +107,11 @@ void vrtc_alarm_device_stop(struct vrtc_alarm_device *dev);
  */
 void vrtc_alarm_device_warm(const struct vrtc_alarm_device *dev);
 
-/* Buffers without room for a notification that one call of deliver() gives back at most. */
-#define VRTC_ALARM_BAD_BUFFERS_MAX 64
+/*
+ * Buffers without room for a notification that one call of deliver() gives back at most: each can
+ * be a chain as long as its ring, and other devices' alarms wait meanwhile.
+ */
+#define VRTC_ALARM_BAD_BUFFERS_MAX 1
 
 enum vrtc_alarm_delivery {
 	VRTC_ALARM_NOTHING_OWED, /* or the alarmq does not run, or is broken: nothing to wait for */

@@ -19,7 +19,8 @@
  *    thread that alone delivers. A notification published before that was published before the
  *    response: in memory, too, since publishing (R1 of vring.c), DONE (release), its load (acquire)
  *    and the response's publishing are ordered one after the other. An action of alarm_action.h is
- *    cancelled first, and the mail waits (deferred) while one is being begun.
+ *    cancelled first, and the mail waits (deferred) while one is being begun, or until its sender,
+ *    who stops the queue, withdraws it.
  *
  * 5. Going away. The control thread stops the request queue first: no more mail of its lcore, and
  *    the last is answered. STOP_QUEUE is answered when the alarmq is not touched any more, LEAVE
@@ -53,6 +54,8 @@
 #define SLEEP_LEAD_NS        60000
 /* The longest sleep with an alarm ahead: what no event tells (TAI's origin) is seen after it. */
 #define SLEEP_MAX_NS         VRTC_NS_PER_S
+/* How often an alarmq without a kick eventfd is looked at. */
+#define POLLED_SLEEP_NS      (1000000 + SLEEP_LEAD_NS)
 #define ASK_PAUSE_NS         10000
 #define CACHE_LINE           64
 
@@ -221,10 +224,9 @@ static void tell_once(struct vrtc_alarm_client *client, bool *told, atomic_bool 
 }
 
 /* Delivers what is owed, signals the driver, and sees to what remains. */
-static bool deliver(struct vrtc_alarm_lcore *l, struct vrtc_alarm_client *client)
+static void deliver(struct vrtc_alarm_lcore *l, struct vrtc_alarm_client *client)
 {
 	struct vrtc_alarm_device *dev = &client->alarms;
-	uint64_t owed = dev->owed;
 	bool signal = false;
 
 	if (vrtc_alarm_device_deliver(dev, &signal) == VRTC_ALARM_NO_BUFFER)
@@ -237,19 +239,28 @@ static bool deliver(struct vrtc_alarm_lcore *l, struct vrtc_alarm_client *client
 		tell_once(client, &client->bad_buffer_told, &client->bad_buffer);
 	if (dev->alarmq_runs && vrtc_vring_fault(&dev->alarmq))
 		tell_once(client, &client->fault_told, &client->faulty);
-	return owed != dev->owed;
 }
 
+/*
+ * A hostile driver's buffer can be a chain of 32768 descriptors, a fifth of a millisecond. So the
+ * first device of which a buffer was used, in vain or not, is the last one of the turn, and the
+ * clocks are compared in between.
+ */
 static unsigned serve_waiting(struct vrtc_alarm_lcore *l)
 {
-	unsigned work = 0;
-
 	for (unsigned i = 0; i < WAITING_PER_TURN && i < l->n_waiting; i++) {
+		struct vrtc_alarm_client *client;
+		uint16_t used;
+
 		if (l->next_waiting >= l->n_waiting)
 			l->next_waiting = 0;
-		work += deliver(l, l->waiting[l->next_waiting++]);
+		client = l->waiting[l->next_waiting++];
+		used = vrtc_vring_base(&client->alarms.alarmq);
+		deliver(l, client);
+		if (vrtc_vring_base(&client->alarms.alarmq) != used)
+			return 1;
 	}
-	return work;
+	return 0;
 }
 
 /* ---- The clocks. */
@@ -286,7 +297,7 @@ static unsigned compare(struct vrtc_alarm_lcore *l)
 			struct vrtc_alarm_client *client = client_of(alarm->device);
 
 			vrtc_alarm_device_expire(alarm);
-			(void)deliver(l, client);
+			deliver(l, client);
 			act(client, alarm);
 			budget--;
 			work++;
@@ -324,7 +335,7 @@ static bool change_alarm(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mai
 	else
 		expires = vrtc_alarm_device_enable(&client->alarms, change, now);
 	/* Also where nothing is owed any more: it does not wait for a buffer then. */
-	(void)deliver(l, client);
+	deliver(l, client);
 	if (expires)
 		act(client, &client->alarms.alarm[change->clock_id]);
 	else if (change->enabled)
@@ -338,7 +349,7 @@ static void reset(struct vrtc_alarm_lcore *l, struct vrtc_alarm_client *client, 
 	vrtc_alarm_device_reset(&client->alarms, retain);
 	for (uint16_t c = 0; !retain && client->action && c < client->alarms.n_clocks; c++)
 		(void)vrtc_alarm_action_cancel(client->action, c);
-	(void)deliver(l, client);
+	deliver(l, client);
 }
 
 static void start_queue(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail)
@@ -353,6 +364,9 @@ static void start_queue(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail
 	client->fault_told = false;
 	client->bad_buffer_told = false;
 	client->alarms.bad_buffer = false;
+	/* What nobody was told of yet is of the ring that was. */
+	atomic_store_explicit(&client->faulty, false, memory_order_relaxed);
+	atomic_store_explicit(&client->bad_buffer, false, memory_order_relaxed);
 	if (l->epoll_fd >= 0 && client->kickfd >= 0) {
 		struct epoll_event kick = {.events = EPOLLIN | EPOLLET};
 
@@ -363,7 +377,7 @@ static void start_queue(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail
 			return;
 		}
 	}
-	(void)deliver(l, client);
+	deliver(l, client);
 	vrtc_alarm_device_warm(&client->alarms);
 	/* A predecessor may have died between the used index and the signal (D17). */
 	vrtc_callfd_signal(client->callfd);
@@ -390,8 +404,11 @@ static bool handle(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail)
 		break;
 	case VRTC_ALARM_SET:
 	case VRTC_ALARM_ENABLE:
-		if (!change_alarm(l, mail))
+		if (change_alarm(l, mail))
+			break;
+		if (!atomic_load_explicit(&mail->withdrawn, memory_order_relaxed))
 			return false;
+		mail->rc = -ECANCELED;
 		break;
 	case VRTC_ALARM_JOIN:
 		vrtc_alarm_device_join(dev, l->agenda);
@@ -539,6 +556,16 @@ static int64_t until_next(struct vrtc_alarm_lcore *l)
 	return any ? until_ns : INT64_MAX;
 }
 
+/* A driver that gave no kick eventfd wants to be polled: for the buffer that is waited for, too. */
+static int64_t until_buffers(const struct vrtc_alarm_lcore *l, int64_t limit_ns)
+{
+	for (uint32_t i = 0; i < l->n_waiting; i++) {
+		if (l->waiting[i]->kickfd < 0 && limit_ns > POLLED_SLEEP_NS)
+			limit_ns = POLLED_SLEEP_NS;
+	}
+	return limit_ns;
+}
+
 static void arm_timer(struct vrtc_alarm_lcore *l, int64_t until_ns)
 {
 	struct itimerspec timer = {0};
@@ -552,7 +579,7 @@ static void arm_timer(struct vrtc_alarm_lcore *l, int64_t until_ns)
 
 bool vrtc_alarm_lcore_prepare_sleep(struct vrtc_alarm_lcore *l)
 {
-	int64_t until_ns = until_next(l);
+	int64_t until_ns = until_buffers(l, until_next(l));
 	bool work = l->deferred != NULL || until_ns <= SLEEP_LEAD_NS;
 
 	if (!work)

@@ -51,6 +51,7 @@ struct vrtc_alarm_client;
 struct vrtc_alarm_mail {
 	struct vrtc_alarm_mail *next;
 	atomic_int state;
+	atomic_bool withdrawn; /* of the sender at any time: do not wait for an action */
 	enum vrtc_alarm_op op;
 	struct vrtc_alarm_client *client;
 	/* SET, ENABLE: what is asked; READ: clock_id is asked, alarm_ns and enabled answered. */
@@ -60,7 +61,7 @@ struct vrtc_alarm_mail {
 	const struct vrtc_vring_config *ring;
 	int callfd;
 	int kickfd;
-	int rc;          /* 0 or -errno */
+	int rc;          /* 0 or -errno; -ECANCELED: withdrawn in time, nothing was done */
 	const char *why; /* of an error */
 };
 

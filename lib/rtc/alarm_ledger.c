@@ -87,7 +87,7 @@ static struct vrtc_alarm_record read_latest(const struct vrtc_alarm_ledger *ledg
 {
 	struct vrtc_alarm_record latest = {0};
 
-	for (uint16_t c = 0; c < ledger->n_clocks; c++) {
+	for (uint16_t c = 0; c < VRTC_ALARM_CLOCKS_MAX; c++) {
 		struct vrtc_alarm_record record = vrtc_alarm_ledger_read(ledger, c);
 
 		if (record.serial > latest.serial)

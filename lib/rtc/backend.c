@@ -178,18 +178,22 @@ static void begin_alarms(struct vrtc_endpoint *e, int node)
 	e->session.alarm_lcore = e->alarms.lcore;
 	if (e->session.alarm && !e->claimed) {
 		struct vrtc_peer_process user = {0};
-		int fd = e->peer_fd >= 0 ? e->peer_fd : vrtc_peer_find(e->config.socket_path);
+		bool forgotten;
+		int fd = e->peer_fd >= 0 ? e->peer_fd
+					 : vrtc_peer_find(e->config.socket_path, e->config.client);
 
 		if (fd >= 0)
 			(void)vrtc_peer_process(fd, &user);
-		if (!vrtc_endpoint_alarms_claim(&e->alarms, &user)) {
-			/* Nor is a request that was left unanswered this driver's. */
+		/* What was left unanswered is no request of another driver's. */
+		if (!vrtc_endpoint_alarms_claim(&e->alarms, &user, &forgotten))
 			e->session.replay = false;
+		if (forgotten)
 			VRTC_LOG(INFO,
-				"%s: another process uses the device: the alarms of the one before "
-				"are forgotten (retain = name would keep them)",
-				e->config.name);
-		}
+				"%s: %s: the alarms of before are forgotten (retain = name would "
+				"keep them)",
+				e->config.name,
+				user.pid ? "another process uses the device"
+					 : "the front-end's process cannot be told");
 		e->claimed = true;
 	}
 	if (e->maybe_reset && vrtc_session_is_fresh(&e->session))
@@ -469,7 +473,7 @@ static int connection_opened(int vid)
 	} else if (e && !e->closing) {
 		e->vid = vid;
 		/* In client mode rte_vhost connects once the old connection is closed. */
-		e->peer_fd = e->config.client ? -ENOTSUP : vrtc_peer_find(path);
+		e->peer_fd = e->config.client ? -ENOTSUP : vrtc_peer_find(path, false);
 		e->mem_ok = false;
 		memset(e->ready, 0, sizeof(e->ready));
 		memset(e->announced, 0, sizeof(e->announced));

@@ -81,7 +81,7 @@ void vrtc_endpoint_alarms_place(
 
 static bool has_alarms(const struct vrtc_alarm_ledger *ledger)
 {
-	for (uint16_t c = 0; c < ledger->n_clocks; c++) {
+	for (uint16_t c = 0; c < VRTC_ALARM_CLOCKS_MAX; c++) {
 		struct vrtc_alarm_record record = vrtc_alarm_ledger_read(ledger, c);
 
 		if (record.alarm_ns != 0 || record.flags != 0)
@@ -91,22 +91,25 @@ static bool has_alarms(const struct vrtc_alarm_ledger *ledger)
 }
 
 bool vrtc_endpoint_alarms_claim(
-	struct vrtc_endpoint_alarms *ea, const struct vrtc_peer_process *user)
+	struct vrtc_endpoint_alarms *ea, const struct vrtc_peer_process *user, bool *forgotten)
 {
 	struct vrtc_alarm_ledger *ledger = ea->client->alarms.ledger;
-	bool same = user->pid != 0 && user->pid == ledger->owner_pid &&
-		    user->start_ticks == ledger->owner_start_ticks;
-	bool forgotten = false;
+	bool same = ea->retain == VRTC_RETAIN_NAME ||
+		    (user->pid != 0 && user->pid == ledger->owner_pid &&
+			    user->start_ticks == ledger->owner_start_ticks);
 
-	if (ea->retain != VRTC_RETAIN_NAME && !same) {
+	*forgotten = false;
+	if (!same) {
 		/* First, so that whenever we are killed nobody finds another's alarms. */
 		ea->mail.retain = false;
-		forgotten = has_alarms(ledger);
+		*forgotten = has_alarms(ledger);
 		(void)ask(ea, VRTC_ALARM_RESET);
+		atomic_store_explicit(&ledger->answered_serial,
+			vrtc_alarm_ledger_next_serial(ledger) - 1, memory_order_release);
 	}
 	ledger->owner_pid = user->pid;
 	ledger->owner_start_ticks = user->start_ticks;
-	return !forgotten;
+	return same;
 }
 
 void vrtc_endpoint_alarms_reset(struct vrtc_endpoint_alarms *ea)

@@ -58,11 +58,13 @@ void vrtc_endpoint_alarms_place(
  * A driver that negotiated VIRTIO_RTC_F_ALARM is about to be served, on a new connection: is it the
  * one that the alarms belong to? If not, they are forgotten (enum vrtc_retain).
  *
- * @param user  the front-end's process; all zero: unknown, which is nobody that alarms belong to
- * @return      false: alarms were forgotten
+ * @param user       the front-end's process; all zero: unknown, which is nobody that alarms belong
+ *                   to
+ * @param forgotten  set: whether there was something to forget
+ * @return           false: it is another one; requests of before were none of its own
  */
 bool vrtc_endpoint_alarms_claim(
-	struct vrtc_endpoint_alarms *ea, const struct vrtc_peer_process *user);
+	struct vrtc_endpoint_alarms *ea, const struct vrtc_peer_process *user, bool *forgotten);
 
 /* The device was reset. */
 void vrtc_endpoint_alarms_reset(struct vrtc_endpoint_alarms *ea);

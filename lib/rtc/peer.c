@@ -8,30 +8,41 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
+/* The same socket may have been bound by another name for it. */
 static bool is_named(const struct sockaddr_un *name, const char *path)
 {
-	return name->sun_family == AF_UNIX &&
-	       strncmp(name->sun_path, path, sizeof(name->sun_path)) == 0;
+	char bound[sizeof(name->sun_path) + 1];
+	struct stat theirs;
+	struct stat ours;
+
+	if (name->sun_family != AF_UNIX)
+		return false;
+	snprintf(bound, sizeof(bound), "%.*s", (int)sizeof(name->sun_path), name->sun_path);
+	if (strcmp(bound, path) == 0)
+		return true;
+	return bound[0] == '/' && stat(bound, &theirs) == 0 && stat(path, &ours) == 0 &&
+	       theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
 }
 
-static bool is_connection(int fd, const char *path)
+static bool is_connection(int fd, const char *path, bool client)
 {
 	struct sockaddr_un ours = {0};
 	struct sockaddr_un theirs = {0};
-	socklen_t bytes = sizeof(ours);
+	socklen_t bytes = sizeof(theirs);
 
-	/* Of a connected socket, one end is bound to the path; a listening socket has no peer. */
+	/* A listening socket has no peer. */
 	if (getpeername(fd, (struct sockaddr *)&theirs, &bytes))
 		return false;
 	bytes = sizeof(ours);
 	if (getsockname(fd, (struct sockaddr *)&ours, &bytes))
 		return false;
-	return is_named(&ours, path) || is_named(&theirs, path);
+	return is_named(client ? &theirs : &ours, path);
 }
 
-int vrtc_peer_find(const char *path)
+int vrtc_peer_find(const char *path, bool client)
 {
 	DIR *fds = opendir("/proc/self/fd");
 	struct dirent *entry;
@@ -43,7 +54,7 @@ int vrtc_peer_find(const char *path)
 		char *end;
 		int fd = (int)strtol(entry->d_name, &end, 10);
 
-		if (end != entry->d_name && *end == '\0' && is_connection(fd, path) &&
+		if (end != entry->d_name && *end == '\0' && is_connection(fd, path, client) &&
 			!vrtc_peer_is_gone(fd))
 			found = fd;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Our end of a front-end's connection, which rte_vhost makes and keeps to itself. It is found among
- * the process's descriptors by the address that it, or its other end, is bound to.
+ * the process's descriptors by the address that the listening end is bound to.
  *
  * Any thread; control path only: looks at every descriptor of the process.
  */
@@ -21,11 +21,15 @@ struct vrtc_peer_process {
  * The connected socket that was accepted on a path, or connected to it, and whose front-end is
  * still there. Of several, any: the caller sees to it that there is one at most.
  *
- * @param path  of the listening socket, ours or the front-end's
- * @return      the descriptor, which stays rte_vhost's; -ENOTCONN: there is none, the front-end has
- *              gone again already; another -errno: we cannot tell
+ * Where we listen, the name of our own end alone is looked at: theirs is of the front-end's choice,
+ * and may be another device's path.
+ *
+ * @param path    of the listening socket, ours or the front-end's
+ * @param client  we have connected
+ * @return        the descriptor, which stays rte_vhost's; -ENOTCONN: there is none, the front-end
+ *                has gone again already; another -errno: we cannot tell
  */
-int vrtc_peer_find(const char *path);
+int vrtc_peer_find(const char *path, bool client);
 
 /* Whether the front-end has closed its end. */
 bool vrtc_peer_is_gone(int fd);

@@ -59,6 +59,7 @@ static void send_mail(
 		.serial = ++s->serial,
 		.request_index = chain->index,
 	};
+	atomic_store_explicit(&s->mail.withdrawn, false, memory_order_relaxed);
 	s->mail_sent = true;
 	vrtc_alarm_lcore_send(s->alarm_lcore, &s->mail);
 }
@@ -158,8 +159,15 @@ void vrtc_session_settle(struct vrtc_session *s)
 
 	if (!s->mail_sent)
 		return;
+	/* An action that is being begun may hang, and we hold up everybody's control path. */
+	atomic_store_explicit(&s->mail.withdrawn, true, memory_order_relaxed);
 	while (!vrtc_alarm_mail_done(&s->mail))
 		(void)nanosleep(&pause, NULL);
+	if (s->mail.rc == -ECANCELED) {
+		/* As if it had not been popped: the queue goes on with it. */
+		s->mail_sent = false;
+		return;
+	}
 	push_mail(s);
 	if (publish(s))
 		vrtc_callfd_signal(s->callfd);

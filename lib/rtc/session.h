@@ -97,7 +97,8 @@ int vrtc_session_start(
 
 /*
  * After the poller let go of the session: waits for the alarm lcore if that has a request, and
- * answers it, so that nothing is under way any more. Control threads.
+ * answers it, so that nothing is under way any more; a request that waits for an action to begin is
+ * withdrawn, and left for the next start of the queue. Control threads.
  */
 void vrtc_session_settle(struct vrtc_session *s);
 

@@ -469,6 +469,35 @@ static void awake_guest_is_not_tried_for_ever(void **state)
 	server_stop(&s);
 }
 
+static void awake_guest_is_tried_for_each_clock_by_itself(void **state)
+{
+	struct vrtc_alarm_action *a;
+	struct server s;
+	unsigned wakeups;
+
+	(void)state;
+	server_start(&s, "two-clocks",
+		(struct manners){.greeting = GREETING, RETURN, RETURN, .awake_times = UINT_MAX});
+	asleep_ms = 100;
+	a = action_of("two-clocks", "qmp", "two-clocks", LONG_MS, 10);
+	asleep_ms = 0;
+	/* The first expiration of either has the same number; the first one's time is over. */
+	vrtc_alarm_action_expire(a, 0, ALARM_NS);
+	sleep_us(300000);
+	wakeups = atomic_load(&s.wakeups);
+	vrtc_alarm_action_expire(a, 1, ALARM_NS);
+	EVENTUALLY(atomic_load(&s.wakeups) > wakeups + 1);
+	/* Both at once, in turns: each ends. */
+	vrtc_alarm_action_expire(a, 0, ALARM_NS);
+	vrtc_alarm_action_expire(a, 1, ALARM_NS);
+	vrtc_alarm_action_expire(a, 1, ALARM_NS);
+	sleep_us(400000);
+	wakeups = atomic_load(&s.wakeups);
+	sleep_us(100000);
+	assert_int_equal(atomic_load(&s.wakeups), wakeups);
+	server_stop(&s);
+}
+
 static void guest_that_cannot_be_woken_is_a_failure_in_qemus_words(void **state)
 {
 	(void)state;
@@ -1106,6 +1135,7 @@ int main(void)
 		cmocka_unit_test(guest_that_is_still_going_to_sleep_is_woken_when_it_sleeps),
 		cmocka_unit_test(awake_guest_is_left_alone_when_its_driver_has_cancelled),
 		cmocka_unit_test(awake_guest_is_not_tried_for_ever),
+		cmocka_unit_test(awake_guest_is_tried_for_each_clock_by_itself),
 		cmocka_unit_test(guest_that_cannot_be_woken_is_a_failure_in_qemus_words),
 		cmocka_unit_test(error_of_qmp_capabilities_is_a_failure_and_wakes_nobody),
 		cmocka_unit_test(missing_greeting_fails_at_the_deadline_and_names_the_reason),

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "peer.h"
+
+static char dir[] = "/tmp/dpdk-rtc-peer-XXXXXX";
+
+static int enter_folder(void **state)
+{
+	(void)state;
+	return !mkdtemp(dir) || chdir(dir) || mkdir("elsewhere", 0700) ? -1 : 0;
+}
+
+static int leave_folder(void **state)
+{
+	(void)state;
+	(void)unlink("elsewhere/two.sock");
+	(void)unlink("one.sock");
+	(void)rmdir("elsewhere");
+	return rmdir(dir);
+}
+
+static struct sockaddr_un named(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	return address;
+}
+
+static int listen_on(const char *path)
+{
+	struct sockaddr_un address = named(path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)unlink(path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	return fd;
+}
+
+static int connect_to(const char *path, const char *own_name)
+{
+	struct sockaddr_un address = named(path);
+	struct sockaddr_un own;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (own_name) {
+		own = named(own_name);
+		assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof(own)), 0);
+	}
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void connection_is_found_by_the_path_it_was_accepted_on_until_its_end(void **state)
+{
+	int listening = listen_on("one.sock");
+	struct vrtc_peer_process process;
+	int theirs;
+	int ours;
+
+	(void)state;
+	assert_int_equal(vrtc_peer_find("one.sock", false), -ENOTCONN);
+	theirs = connect_to("one.sock", NULL);
+	ours = accept(listening, NULL, NULL);
+	assert_int_equal(vrtc_peer_find("one.sock", false), ours);
+	assert_true(vrtc_peer_process(ours, &process));
+	assert_int_equal(process.pid, getpid());
+	assert_int_not_equal(process.start_ticks, 0);
+	close(theirs);
+	assert_true(vrtc_peer_is_gone(ours));
+	assert_int_equal(vrtc_peer_find("one.sock", false), -ENOTCONN);
+	close(ours);
+	close(listening);
+}
+
+/* Names are relative to the folder of who uses them, so that anybody can have any. */
+static void front_end_that_takes_another_device_s_name_is_not_taken_for_its_front_end(void **state)
+{
+	int listening = listen_on("one.sock");
+	int theirs;
+	int ours;
+
+	(void)state;
+	assert_int_equal(chdir("elsewhere"), 0);
+	theirs = connect_to("../one.sock", "two.sock");
+	assert_int_equal(chdir(".."), 0);
+	ours = accept(listening, NULL, NULL);
+	assert_int_equal(vrtc_peer_find("two.sock", false), -ENOTCONN);
+	assert_int_equal(vrtc_peer_find("one.sock", false), ours);
+	close(ours);
+	close(theirs);
+	close(listening);
+}
+
+static void connection_of_ours_is_found_by_the_listener_s_name_or_another_one_for_it(void **state)
+{
+	char path[sizeof(dir) + 16];
+	char odd_path[sizeof(path) + 8];
+	int listening;
+	int theirs;
+	int ours;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/one.sock", dir);
+	snprintf(odd_path, sizeof(odd_path), "%s/./one.sock", dir);
+	listening = listen_on(path);
+	ours = connect_to(path, NULL);
+	theirs = accept(listening, NULL, NULL);
+	assert_int_equal(vrtc_peer_find(path, true), ours);
+	assert_int_equal(vrtc_peer_find(odd_path, true), ours);
+	close(theirs);
+	close(ours);
+	close(listening);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(connection_is_found_by_the_path_it_was_accepted_on_until_its_end),
+		cmocka_unit_test(
+			front_end_that_takes_another_device_s_name_is_not_taken_for_its_front_end),
+		cmocka_unit_test(
+			connection_of_ours_is_found_by_the_listener_s_name_or_another_one_for_it),
+	};
+
+	return cmocka_run_group_tests_name("peer", tests, enter_folder, leave_folder);
+}
