@@ -48,6 +48,8 @@
 
 /* Alarms that one turn handles for each timescale: the mail of other devices waits no longer. */
 #define EXPIRATIONS_PER_TURN 64
+/* Mails that one turn answers: a hostile driver's can cost as much as its alarmq is long. */
+#define MAILS_PER_TURN       8
 /* Devices without a buffer that one turn looks at. */
 #define WAITING_PER_TURN     8
 /* A wake-up is this much too early, and the rest is polled: the timer's own lateness is over. */
@@ -69,6 +71,7 @@ struct vrtc_alarm_lcore {
 	/* The lcore's. */
 	struct vrtc_agenda agenda[VRTC_TIMESCALES];
 	const struct vrtc_timesource *time;
+	struct vrtc_alarm_mail *mail; /* taken out of the inbox, for this turn and the next ones */
 	struct vrtc_alarm_mail *deferred; /* wait for an action that is just being begun */
 	struct vrtc_alarm_client **waiting;
 	uint32_t n_waiting;
@@ -431,23 +434,22 @@ static bool handle(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail)
 	return true;
 }
 
-static unsigned handle_all(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail)
+static struct vrtc_alarm_mail *take_first(struct vrtc_alarm_mail **list)
 {
-	unsigned work = 0;
+	struct vrtc_alarm_mail *first = *list;
 
-	while (mail) {
-		/* An answered mail is its sender's, its link too. */
-		struct vrtc_alarm_mail *next = mail->next;
+	/* Before it is answered: an answered mail is its sender's, its link too. */
+	*list = first->next;
+	return first;
+}
 
-		if (handle(l, mail)) {
-			work++;
-		} else {
-			mail->next = l->deferred;
-			l->deferred = mail;
-		}
-		mail = next;
-	}
-	return work;
+static bool handle_or_defer(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail)
+{
+	if (handle(l, mail))
+		return true;
+	mail->next = l->deferred;
+	l->deferred = mail;
+	return false;
 }
 
 static unsigned open_mail(struct vrtc_alarm_lcore *l)
@@ -455,12 +457,13 @@ static unsigned open_mail(struct vrtc_alarm_lcore *l)
 	struct vrtc_alarm_mail *deferred = l->deferred;
 	unsigned work = 0;
 
-	if (deferred) {
-		l->deferred = NULL;
-		work = handle_all(l, deferred);
-	}
-	if (atomic_load_explicit(&l->inbox, memory_order_relaxed))
-		work += handle_all(l, atomic_exchange(&l->inbox, NULL));
+	l->deferred = NULL;
+	while (deferred)
+		work += handle_or_defer(l, take_first(&deferred));
+	if (!l->mail && atomic_load_explicit(&l->inbox, memory_order_relaxed))
+		l->mail = atomic_exchange(&l->inbox, NULL);
+	for (unsigned n = 0; n < MAILS_PER_TURN && l->mail; n++)
+		work += handle_or_defer(l, take_first(&l->mail));
 	return work;
 }
 
@@ -580,7 +583,7 @@ static void arm_timer(struct vrtc_alarm_lcore *l, int64_t until_ns)
 bool vrtc_alarm_lcore_prepare_sleep(struct vrtc_alarm_lcore *l)
 {
 	int64_t until_ns = until_buffers(l, until_next(l));
-	bool work = l->deferred != NULL || until_ns <= SLEEP_LEAD_NS;
+	bool work = l->mail != NULL || l->deferred != NULL || until_ns <= SLEEP_LEAD_NS;
 
 	if (!work)
 		arm_timer(l, until_ns == INT64_MAX ? until_ns : until_ns - SLEEP_LEAD_NS);

@@ -50,13 +50,19 @@ int vrtc_peer_find(const char *path, bool client)
 
 	if (!fds)
 		return -errno;
-	while (found < 0 && (entry = readdir(fds))) {
+	while ((entry = readdir(fds))) {
 		char *end;
 		int fd = (int)strtol(entry->d_name, &end, 10);
 
-		if (end != entry->d_name && *end == '\0' && is_connection(fd, path, client) &&
-			!vrtc_peer_is_gone(fd))
-			found = fd;
+		if (end == entry->d_name || *end != '\0' || !is_connection(fd, path, client) ||
+			vrtc_peer_is_gone(fd))
+			continue;
+		if (client && found >= 0) {
+			/* The name is of who listens, and two cannot both be right about it. */
+			found = -ENOTUNIQ;
+			break;
+		}
+		found = fd;
 	}
 	closedir(fds);
 	return found;

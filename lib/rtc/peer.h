@@ -19,7 +19,7 @@ struct vrtc_peer_process {
 
 /*
  * The connected socket that was accepted on a path, or connected to it, and whose front-end is
- * still there. Of several, any: the caller sees to it that there is one at most.
+ * still there. Of several that were accepted, any: the caller sees to it that there is one at most.
  *
  * Where we listen, the name of our own end alone is looked at: theirs is of the front-end's choice,
  * and may be another device's path.
@@ -27,7 +27,8 @@ struct vrtc_peer_process {
  * @param path    of the listening socket, ours or the front-end's
  * @param client  we have connected
  * @return        the descriptor, which stays rte_vhost's; -ENOTCONN: there is none, the front-end
- *                has gone again already; another -errno: we cannot tell
+ *                has gone again already; another -errno: we cannot tell, as where two listeners
+ *                have the same name (-ENOTUNIQ)
  */
 int vrtc_peer_find(const char *path, bool client);
 
