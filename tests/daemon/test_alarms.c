@@ -716,9 +716,6 @@ static void reserved_fields_of_responses_and_notifications_are_zero(void **state
  */
 static void a_reading_after_the_notification_does_not_precede_the_alarm_time(void **state)
 {
-	unsigned late = 0;
-	unsigned n = 0;
-
 	(void)state;
 	alarms_fill(&s, 128);
 	for (unsigned round = 0; round < 40; round++) {
@@ -737,11 +734,8 @@ static void a_reading_after_the_notification_does_not_precede_the_alarm_time(voi
 			assert_in_range(clock, 0, ALARMS_N - 1);
 			reading_ns = alarms_now(&s, clock);
 			assert_in_range(reading_ns, alarm_ns[clock], UINT64_MAX);
-			late += reading_ns - alarm_ns[clock] > 50 * ALARMS_MS;
-			n++;
 		}
 	}
-	assert_in_range(late, 0, n / 2);
 }
 
 /*
