@@ -111,6 +111,8 @@ apt_begin() {
 			Dir::Cache "$dir";
 			Dir::Cache::archives "$dir/archives";
 			Dir::Log "$dir";
+			// The guests' processors: the kernels are of both.
+			APT::Architectures { "amd64"; "arm64"; };
 			APT::Default-Release "$SUITE-backports";
 			APT::Install-Recommends "false";
 			APT::Update::Error-Mode "any";

@@ -29,7 +29,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __x86_64__
 #include <sys/io.h>
+#endif
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -44,7 +46,11 @@
 #include <linux/ptp_clock.h>
 #include <linux/rtc.h>
 
-#define LINE_PORT    "/dev/ttyS1"
+#ifdef __x86_64__
+#define LINE_PORT "/dev/ttyS1"
+#else
+#define LINE_PORT "/dev/ttyS0" /* the console is a port of another kind, ttyAMA0 */
+#endif
 #define MODULE       "virtio_rtc"
 #define DRIVER_DIR   "/sys/bus/virtio/drivers/virtio_rtc"
 #define NS_PER_S     1000000000LL
@@ -979,10 +985,11 @@ static void step_suspend(const char *state)
 
 /*
  * Counts the boots of this machine in a byte of the CMOS RAM, which survives a reset and begins as
- * zero in every new QEMU.
+ * zero in every new QEMU. Only a PC has one; others say -1.
  */
 static int count_boot(void)
 {
+#ifdef __x86_64__
 	enum { INDEX_PORT = 0x70, DATA_PORT = 0x71, FREE_BYTE = 0x70 };
 	unsigned char count;
 
@@ -993,6 +1000,9 @@ static int count_boot(void)
 	outb(FREE_BYTE, INDEX_PORT);
 	outb(count, DATA_PORT);
 	return count;
+#else
+	return -1;
+#endif
 }
 
 static void end_machine(int how)

@@ -221,13 +221,14 @@ def find_daemon():
 _provided = {}
 
 
-def provide(script):
+def provide(script, processor="x86_64"):
     """What fetch-qemu or build-guest prints; asked once a run."""
-    if script not in _provided:
-        made = subprocess.run([os.path.join(HERE, script)], stdout=subprocess.PIPE,
+    asked = (script, processor)
+    if asked not in _provided:
+        made = subprocess.run([os.path.join(HERE, script), processor], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=1800, check=False)
-        _provided[script] = made
-    made = _provided[script]
+        _provided[asked] = made
+    made = _provided[asked]
     why = made.stderr.strip().splitlines()[-1] if made.stderr.strip() else "no reason given"
     if made.returncode == EXIT_UNAVAILABLE:
         raise Skip(why)
@@ -335,13 +336,15 @@ TEST_DEVICE = "vhost-user-test-device-pci,virtio-id=17,num_vqs=2,vq_size=64,conf
 
 @dataclasses.dataclass
 class Machine:
-    """What differs between the PCs that QEMU makes."""
+    """What differs between the machines that QEMU makes."""
 
     args: list
     line_args: list  # the second serial port
-    cmdline: str = ""
+    # cmos_init: without the PC's own clock chip, the device's is /dev/rtc0.
+    cmdline: str = "console=ttyS0 initcall_blacklist=cmos_init"
     load: str = "load"  # steps until the driver is there
     last_step: str = "poweroff"
+    processor: str = "x86_64"
 
 
 Q35 = Machine(["-M", "q35,memory-backend=mem"], ["-serial", "chardev:line"])
@@ -351,14 +354,12 @@ Q35 = Machine(["-M", "q35,memory-backend=mem"], ["-serial", "chardev:line"])
 MICROVM = Machine(
     ["-M", "microvm,memory-backend=mem,acpi=off,pic=on,pit=on,rtc=on,isa-serial=on",
      "-global", "virtio-mmio.force-legacy=false"],
-    ["-device", "isa-serial,index=1,chardev=line"], "reboot=t", "load:virtio_mmio,load", "reboot")
+    ["-device", "isa-serial,index=1,chardev=line"], Q35.cmdline + " reboot=t",
+    "load:virtio_mmio,load", "reboot")
 
 
 class Guest:
     """A QEMU with our guest. Give it QEMU's arguments for the device, then drive it by steps."""
-
-    # cmos_init: without the PC's own clock chip, the device's is /dev/rtc0.
-    CMDLINE = "console=ttyS0 panic=-1 initcall_blacklist=cmos_init"
 
     def __init__(self, name, log_dir, device_args, machine=Q35, reboots=False):
         self.name = name
@@ -368,8 +369,8 @@ class Guest:
         self.step_now = None
         self.boot = None
         self.machine = machine
-        qemu = provide("fetch-qemu")
-        image = provide("build-guest")
+        qemu = provide("fetch-qemu", machine.processor)
+        image = provide("build-guest", machine.processor)
         line, line_qemu = socket.socketpair()
         monitor, monitor_qemu = socket.socketpair()
         argv = [
@@ -377,7 +378,7 @@ class Guest:
             *machine.args, "-m", "256M",
             "-object", "memory-backend-memfd,id=mem,size=256M,share=on",
             "-kernel", os.path.join(image, "vmlinuz"), "-initrd", os.path.join(image, "initrd.img"),
-            "-append", f"{self.CMDLINE} {machine.cmdline} plan={machine.load},host",
+            "-append", f"panic=-1 {machine.cmdline} plan={machine.load},host",
             "-chardev", f"file,id=console,path={self.console_path}", "-serial", "chardev:console",
             "-chardev", f"socket,id=line,fd={line_qemu.fileno()}",
             *machine.line_args,
@@ -467,6 +468,14 @@ class Guest:
                     answer.after = clocks
                 answer[key] = value
                 answer.every.append((key, value))
+
+    def check_asleep(self, answer, until_s):
+        """The guest, in its step `suspend`, has not come back at that second of the host's UTC."""
+        while "suspending" not in answer:
+            key, value, _ = self._fact(STEP_S)
+            answer[key] = value
+        asleep_s = max(0, until_s - time.time())
+        check(not select.select([self.line], [], [], asleep_s)[0], f"{self.name} is awake")
 
     def begin(self, step):
         """Sends a step and waits for nothing; `finish` takes its facts."""
