@@ -12,18 +12,23 @@ static bool has_alarms(const struct app_device_config *device)
 	return false;
 }
 
-void app_alarms_init(struct app_alarms *alarms, const struct app_config *config)
+void app_alarms_init(struct app_alarms *alarms, const struct app_config *config,
+	const struct app_sources *sources)
 {
 	char why[VRTC_ALARM_STORE_WHY_BYTES];
 
-	*alarms = (struct app_alarms){.store.dir_fd = -1};
+	*alarms = (struct app_alarms){.store.dir_fd = -1, .n_sources = sources->n};
+	for (unsigned i = 0; i < sources->n; i++)
+		alarms->source[i].time = &sources->source[i].time;
 	for (unsigned i = 0; i < config->n_devices; i++) {
 		const struct app_device_config *device = &config->device[i];
+		struct vrtc_alarm_source *source =
+			&alarms->source[app_sources_find(sources, device)];
 
 		alarms->n_devices += has_alarms(device);
 		for (uint16_t c = 0; c < device->n_clocks; c++) {
 			if (device->clock[c].alarm)
-				alarms->capacity[vrtc_clock_timescale(&device->clock[c])]++;
+				source->capacity[vrtc_clock_timescale(&device->clock[c])]++;
 		}
 	}
 	if (alarms->n_devices == 0 || !config->alarm_store)
@@ -34,11 +39,11 @@ void app_alarms_init(struct app_alarms *alarms, const struct app_config *config)
 		VRTC_LOG(INFO, "alarms are kept in %s", alarms->store.path);
 }
 
-struct vrtc_alarm_lcore *app_alarms_new_lcore(struct app_alarms *alarms,
-	const struct app_lcore *lcore, const struct vrtc_timesource *time)
+struct vrtc_alarm_lcore *app_alarms_new_lcore(
+	struct app_alarms *alarms, const struct app_lcore *lcore)
 {
 	struct vrtc_alarm_lcore *l = vrtc_alarm_lcore_new(
-		lcore->lcore_id, lcore->node, time, alarms->capacity, alarms->n_devices);
+		lcore->lcore_id, lcore->node, alarms->source, alarms->n_sources, alarms->n_devices);
 	size_t n_pages;
 	size_t on_node;
 

@@ -17,19 +17,24 @@
 #include "config_value.h"
 
 /* How much of an argument a message shows. */
-#define SHOWN_BYTES       160
+#define SHOWN_BYTES        160
 /* Of the file's path in an origin, beside a line number and a section name at their longest. */
-#define ORIGIN_PATH_BYTES 100
+#define ORIGIN_PATH_BYTES  80
+/* Of the value in an origin. */
+#define ORIGIN_VALUE_BYTES 40
 
 enum option_id {
 	OPTION_SOCKET_PATH,
 	OPTION_CLIENT,
 	OPTION_CLOCKS,
+	OPTION_SOURCE,
 	OPTION_RETAIN,
 	OPTION_ALARM_ACTION,
 	OPTION_CONFIG,
 	OPTION_IDLE,
 	OPTION_LEAP_TABLE,
+	OPTION_HOST_TIMESCALE,
+	OPTION_PHC_HOLDOVER,
 	OPTION_ALARM_LCORE,
 	OPTION_ALARM_STORE,
 	OPTION_CHECK_CONFIG,
@@ -46,11 +51,14 @@ static const struct option {
 	[OPTION_SOCKET_PATH] = {"--socket-path", "PATH"},
 	[OPTION_CLIENT] = {"--client", NULL},
 	[OPTION_CLOCKS] = {"--clocks", "LIST"},
+	[OPTION_SOURCE] = {"--source", "SOURCE"},
 	[OPTION_RETAIN] = {"--retain", "SCOPE"},
 	[OPTION_ALARM_ACTION] = {"--alarm-action", "ACTION"},
 	[OPTION_CONFIG] = {"--config", "FILE"},
 	[OPTION_IDLE] = {"--idle", "POLICY"},
 	[OPTION_LEAP_TABLE] = {"--leap-table", "FILE"},
+	[OPTION_HOST_TIMESCALE] = {"--host-timescale", "TIMESCALE"},
+	[OPTION_PHC_HOLDOVER] = {"--phc-holdover", "SECONDS"},
 	[OPTION_ALARM_LCORE] = {"--alarm-lcore", "LCORES"},
 	[OPTION_ALARM_STORE] = {"--alarm-store", "DIR"},
 	[OPTION_CHECK_CONFIG] = {"--check-config", NULL},
@@ -79,11 +87,14 @@ struct wishes {
 	enum app_action action;
 	bool client;
 	const char *clocks;
+	const char *source;
 	const char *retain;
 	const char *alarm_action;
 	const char *config;
 	const char *idle;
 	const char *leap_table;
+	const char *host_timescale;
+	const char *phc_holdover;
 	const char *alarm_lcore;
 	const char *alarm_store;
 	const char **socket;
@@ -264,7 +275,7 @@ static bool is_eal_option(const char *arg, size_t name_bytes)
 
 static int fail_unknown(const struct report *r, const char *arg, size_t name_bytes)
 {
-	char names[256] = "";
+	char names[512] = "";
 	size_t used = 0;
 
 	if (arg[0] != '-' || arg[1] == '\0')
@@ -297,6 +308,9 @@ static int take_option(
 	case OPTION_CLOCKS:
 		w->clocks = value;
 		return 0;
+	case OPTION_SOURCE:
+		w->source = value;
+		return 0;
 	case OPTION_RETAIN:
 		w->retain = value;
 		return 0;
@@ -311,6 +325,12 @@ static int take_option(
 		return 0;
 	case OPTION_LEAP_TABLE:
 		w->leap_table = value;
+		return 0;
+	case OPTION_HOST_TIMESCALE:
+		w->host_timescale = value;
+		return 0;
+	case OPTION_PHC_HOLDOVER:
+		w->phc_holdover = value;
 		return 0;
 	case OPTION_ALARM_LCORE:
 		w->alarm_lcore = value;
@@ -431,6 +451,18 @@ static int fail_entry(const struct report *r, const char *path,
 	return app_config_file_error(&place, r->error, r->bytes, "%s", why);
 }
 
+/* Where an entry is, for a message that is written when the whole file is read. */
+static void note_origin(char *origin, const char *path, const struct app_config_section *section,
+	const struct app_config_entry *entry)
+{
+	const char *shown = app_config_file_shown(path, ORIGIN_PATH_BYTES);
+
+	origin[0] = '\0';
+	app_config_append(origin, APP_ORIGIN_BYTES,
+		"%s%s:%u: [%s] %s = %.*s: ", shown == path ? "" : "...", shown, entry->line,
+		section->name, entry->key, ORIGIN_VALUE_BYTES, entry->value);
+}
+
 static int take_global(struct app_config *config, const char *path,
 	const struct app_config_section *section, const struct report *r)
 {
@@ -447,6 +479,13 @@ static int take_global(struct app_config *config, const char *path,
 			config->leap_table = strdup(entry->value);
 			if (!config->leap_table)
 				return fail_entry(r, path, section, entry, strerror(ENOMEM));
+		} else if (strcmp(entry->key, "host_timescale") == 0) {
+			if (!app_value_host_timescale(entry->value, &config->host_timescale, why))
+				return fail_entry(r, path, section, entry, why);
+			note_origin(config->host_timescale_origin, path, section, entry);
+		} else if (strcmp(entry->key, "phc_holdover") == 0) {
+			if (!app_value_holdover(entry->value, &config->phc_holdover_s, why))
+				return fail_entry(r, path, section, entry, why);
 		} else if (strcmp(entry->key, "alarm_lcore") == 0) {
 			if (!app_value_alarm_lcore(entry->value, &config->alarm_lcores, why))
 				return fail_entry(r, path, section, entry, why);
@@ -455,8 +494,8 @@ static int take_global(struct app_config *config, const char *path,
 				return fail_entry(r, path, section, entry, why);
 		} else {
 			return fail_entry(r, path, section, entry,
-				"no such key; accepted: idle, leap_table, alarm_lcore, "
-				"alarm_store");
+				"no such key; accepted: idle, leap_table, host_timescale, "
+				"phc_holdover, alarm_lcore, alarm_store");
 		}
 	}
 	return 0;
@@ -489,6 +528,11 @@ static int take_device(struct app_config *config, const char *path,
 		} else if (strcmp(entry->key, "clocks") == 0) {
 			clocks = entry->value;
 			good = app_value_clocks(&device, entry->value, why);
+			device.clocks_given = true;
+			note_origin(device.clocks_origin, path, section, entry);
+		} else if (strcmp(entry->key, "source") == 0) {
+			good = app_value_source(&device, entry->value, why);
+			note_origin(device.source_origin, path, section, entry);
 		} else if (strcmp(entry->key, "retain") == 0) {
 			good = app_value_retain(entry->value, &device.retain, why);
 		} else if (strcmp(entry->key, "alarm_action") == 0) {
@@ -496,7 +540,7 @@ static int take_device(struct app_config *config, const char *path,
 			good = app_value_alarm_action(&device, entry->value, why);
 		} else {
 			return fail_entry(r, path, section, entry,
-				"no such key; accepted: socket, mode, clocks, retain, "
+				"no such key; accepted: socket, mode, clocks, source, retain, "
 				"alarm_action");
 		}
 		if (!good)
@@ -557,6 +601,14 @@ static int grant_sockets(struct app_config *config, const struct wishes *w, cons
 			"%s=", options[OPTION_SOCKET_PATH].name);
 		if (!app_value_clocks(&device, clocks, why))
 			return fail_option(r, OPTION_CLOCKS, clocks, why);
+		device.clocks_given = w->clocks != NULL;
+		app_config_append(device.clocks_origin, APP_ORIGIN_BYTES,
+			"%s=%.*s: ", options[OPTION_CLOCKS].name, SHOWN_BYTES, clocks);
+		if (w->source && !app_value_source(&device, w->source, why))
+			return fail_option(r, OPTION_SOURCE, w->source, why);
+		app_config_append(device.source_origin, APP_ORIGIN_BYTES,
+			"%s=%.*s: ", options[OPTION_SOURCE].name, SHOWN_BYTES,
+			w->source ? w->source : "");
 		if (w->retain && !app_value_retain(w->retain, &device.retain, why))
 			return fail_option(r, OPTION_RETAIN, w->retain, why);
 		if (w->alarm_action && (!app_value_alarm_action(&device, w->alarm_action, why) ||
@@ -581,6 +633,7 @@ static int refuse_without_socket(const struct wishes *w, const struct report *r)
 	} of_sockets[] = {
 		{w->client, OPTION_CLIENT, "mode = client"},
 		{w->clocks != NULL, OPTION_CLOCKS, "clocks = LIST"},
+		{w->source != NULL, OPTION_SOURCE, "source = SOURCE"},
 		{w->retain != NULL, OPTION_RETAIN, "retain = SCOPE"},
 		{w->alarm_action != NULL, OPTION_ALARM_ACTION, "alarm_action = ACTION"},
 	};
@@ -610,6 +663,15 @@ static int grant(struct app_config *config, const struct wishes *w, const struct
 		if (!config->leap_table)
 			return fail(r, "%s", strerror(ENOMEM));
 	}
+	if (w->host_timescale) {
+		if (!app_value_host_timescale(w->host_timescale, &config->host_timescale, why))
+			return fail_option(r, OPTION_HOST_TIMESCALE, w->host_timescale, why);
+		config->host_timescale_origin[0] = '\0';
+		app_config_append(config->host_timescale_origin, APP_ORIGIN_BYTES,
+			"%s=%s: ", options[OPTION_HOST_TIMESCALE].name, w->host_timescale);
+	}
+	if (w->phc_holdover && !app_value_holdover(w->phc_holdover, &config->phc_holdover_s, why))
+		return fail_option(r, OPTION_PHC_HOLDOVER, w->phc_holdover, why);
 	if (w->alarm_lcore && !app_value_alarm_lcore(w->alarm_lcore, &config->alarm_lcores, why))
 		return fail_option(r, OPTION_ALARM_LCORE, w->alarm_lcore, why);
 	if (w->alarm_store && !take_store(config, w->alarm_store, why))
@@ -630,6 +692,32 @@ static int grant(struct app_config *config, const struct wishes *w, const struct
 	return 0;
 }
 
+/*
+ * Where nobody knows what CLOCK_REALTIME shows, UTC and TAI cannot be told from it. Of the devices
+ * that have other clocks by default alone, these are taken away.
+ */
+static int judge_clocks(struct app_config *config, const struct report *r)
+{
+	char why[APP_WHY_BYTES];
+
+	for (unsigned i = 0; i < config->n_devices; i++) {
+		struct app_device_config *device = &config->device[i];
+
+		if (config->host_timescale != VRTC_HOST_UNKNOWN || device->phc[0])
+			continue;
+		if (!device->clocks_given)
+			(void)app_value_clocks(device, APP_CLOCKS_UNKNOWN, why);
+		for (uint16_t c = 0; c < device->n_clocks; c++)
+			if (vrtc_clock_timebase(&device->clock[c]) == VRTC_TIMEBASE_TAI)
+				return fail(r,
+					"%s%s cannot be told where host_timescale = unknown: nobody knows "
+					"how far CLOCK_REALTIME is from it around a leap second; accepted: "
+					"utc-maybe-smeared, monotonic, or another source of time",
+					device->clocks_origin, vrtc_clock_name(&device->clock[c]));
+	}
+	return 0;
+}
+
 static int make(
 	struct app_config *config, struct wishes *w, int argc, char **argv, const struct report *r)
 {
@@ -645,6 +733,7 @@ static int make(
 	if (w->action != APP_RUN && w->action != APP_CHECK_CONFIG)
 		return 0;
 	config->alarm_store = true;
+	config->phc_holdover_s = APP_HOLDOVER_S;
 	config->leap_table = strdup(APP_LEAP_TABLE);
 	config->device = calloc(APP_DEVICES_MAX, sizeof(config->device[0]));
 	if (!config->leap_table || !config->device)
@@ -654,7 +743,8 @@ static int make(
 		if (err)
 			return err;
 	}
-	return grant(config, w, r);
+	err = grant(config, w, r);
+	return err ? err : judge_clocks(config, r);
 }
 
 int app_config_parse(

@@ -15,6 +15,7 @@
 
 #include "alarm_retain.h"
 #include "clock.h"
+#include "kernel_view.h"
 #include "poller.h"
 
 /* A name is used in log lines, telemetry and file names: letters, digits, inside '.', '_', '-'. */
@@ -31,6 +32,11 @@
 /* A folder for alarms, with its NUL: VRTC_ALARM_STORE_PATH_BYTES of alarm_store.h. */
 #define APP_STORE_BYTES    256
 #define APP_LEAP_TABLE     "/usr/share/zoneinfo/leap-seconds.list"
+/* What is honest where nobody knows what CLOCK_REALTIME shows. */
+#define APP_CLOCKS_UNKNOWN "utc-maybe-smeared+alarm,monotonic"
+#define APP_PHC_BYTES      128 /* the path of a PTP hardware clock, with its NUL */
+#define APP_HOLDOVER_S     60
+#define APP_HOLDOVER_S_MAX 86400
 
 struct app_device_config {
 	char name[APP_NAME_BYTES_MAX + 1];
@@ -40,6 +46,12 @@ struct app_device_config {
 	struct vrtc_clock clock[APP_CLOCKS_MAX];
 	enum vrtc_retain retain;
 	char alarm_action[APP_ACTION_BYTES]; /* for vrtc_alarm_action_new(); "": none */
+	char phc[APP_PHC_BYTES];             /* where its time comes from; "": the system clocks */
+	bool phc_is_utc;                     /* what that shows; else TAI */
+	bool clocks_given;                   /* by the operator, not by default */
+	/* Where, for messages: "--clocks=LIST: ", "FILE:LINE: [section] clocks = LIST: " */
+	char clocks_origin[APP_ORIGIN_BYTES];
+	char source_origin[APP_ORIGIN_BYTES]; /* the same of phc */
 	/* Where socket_path was given, to be followed by it: "--socket-path=", "FILE:LINE: ... = " */
 	char origin[APP_ORIGIN_BYTES];
 };
@@ -68,6 +80,9 @@ struct app_config {
 	enum vrtc_idle idle;
 	bool idle_given; /* by the operator, not by default */
 	char *leap_table;
+	enum vrtc_host_timescale host_timescale;
+	char host_timescale_origin[APP_ORIGIN_BYTES]; /* as above; "": nobody said */
+	unsigned phc_holdover_s;
 	struct app_alarm_lcores alarm_lcores;
 	bool alarm_store;      /* false: alarms do not outlive the process */
 	char *alarm_store_dir; /* NULL: by default, see alarm_store.h */
@@ -84,10 +99,10 @@ struct app_config {
 
 /*
  * Reads argv, and the file that it names. Devices of the file come first, in its order, then those
- * of --socket-path. --idle, --leap-table, --alarm-lcore and --alarm-store have precedence over the
- * file's [global]; --clocks, --client, --retain and --alarm-action are for the devices of
- * --socket-path. --print-capabilities makes everything else moot,
- * as QEMU's conventions for back-ends say (docs/interop/vhost-user.rst).
+ * of --socket-path. --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore and
+ * --alarm-store have precedence over the file's [global]; --clocks, --client, --source, --retain
+ * and --alarm-action are for the devices of --socket-path. --print-capabilities makes everything
+ * else moot, as QEMU's conventions for back-ends say (docs/interop/vhost-user.rst).
  *
  * Nothing is looked at but argv and that one file: whether sockets and leap table are there, and as
  * they should be, is for socket_path.h and leap_file.h.

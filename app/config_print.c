@@ -19,6 +19,9 @@ void app_config_print_help(void)
 	       "  --clocks LIST         the clocks of these devices, separated by commas:\n"
 	       "                        %s;\n"
 	       "                        or none; default: %s\n"
+	       "  --source SOURCE       where the time of these devices comes from: system (default),\n"
+	       "                        phc:/dev/ptpN (a PTP hardware clock that shows TAI) or\n"
+	       "                        phc:/dev/ptpN,utc\n"
 	       "  --retain SCOPE        for how long these devices keep a guest's alarms: vmm (while one\n"
 	       "                        process is the front-end; default), name (for whoever uses the\n"
 	       "                        device), no (not even over a reset)\n"
@@ -31,6 +34,11 @@ void app_config_print_help(void)
 	       "                        (polls; default), pause (polls gently), interrupt (sleeps)\n"
 	       "  --leap-table FILE     when leap seconds were and will be, as IERS publishes it;\n"
 	       "                        default: %s\n"
+	       "  --host-timescale T    what CLOCK_REALTIME of this host shows: utc (default),\n"
+	       "                        tai-offset (utc, and the kernel is told TAI - UTC),\n"
+	       "                        noon-linear, utc-sls, unknown\n"
+	       "  --phc-holdover S      how long readings go on when a PTP hardware clock is gone, in\n"
+	       "                        seconds; default: %d\n"
 	       "  --alarm-lcore LCORES  which lcores fire alarms: auto (one of each NUMA node that has\n"
 	       "                        two; default), shared (request lcores do it, too), or a list\n"
 	       "                        as in 3,11\n"
@@ -46,7 +54,8 @@ void app_config_print_help(void)
 	       "for control, one for requests and, where clocks have alarms and there are three\n"
 	       "CPUs, one for these. With it, what stands before it is the EAL's, for example:\n"
 	       "dpdk-rtc -l 2,3 --in-memory -- --socket-path /run/vm1.sock\n",
-		APP_DEVICES_MAX, vrtc_clock_accepted(), APP_CLOCKS_DEFAULT, APP_LEAP_TABLE);
+		APP_DEVICES_MAX, vrtc_clock_accepted(), APP_CLOCKS_DEFAULT, APP_LEAP_TABLE,
+		APP_HOLDOVER_S);
 }
 
 void app_config_print_version(void)

@@ -144,6 +144,90 @@ bool app_value_mode(const char *text, bool *client, char *why)
 	return true;
 }
 
+static const char *const timescale_names[] = {
+	[VRTC_HOST_UTC] = "utc",
+	[VRTC_HOST_TAI_OFFSET] = "tai-offset",
+	[VRTC_HOST_NOON_LINEAR] = "noon-linear",
+	[VRTC_HOST_UTC_SLS] = "utc-sls",
+	[VRTC_HOST_UNKNOWN] = "unknown",
+};
+
+bool app_value_host_timescale(const char *text, enum vrtc_host_timescale *timescale, char *why)
+{
+	for (unsigned i = 0; i < sizeof(timescale_names) / sizeof(timescale_names[0]); i++) {
+		if (strcmp(text, timescale_names[i]) == 0) {
+			*timescale = (enum vrtc_host_timescale)i;
+			return true;
+		}
+	}
+	snprintf(why, APP_WHY_BYTES,
+		"CLOCK_REALTIME cannot be on such a timescale; accepted: utc, tai-offset (utc, and "
+		"the kernel is told TAI - UTC), noon-linear, utc-sls, unknown");
+	return false;
+}
+
+const char *app_value_host_timescale_name(enum vrtc_host_timescale timescale)
+{
+	return timescale_names[timescale];
+}
+
+bool app_value_source(struct app_device_config *device, const char *text, char *why)
+{
+	static const char phc[] = "phc:";
+	const char *path = text + strlen(phc);
+	const char *comma;
+	size_t bytes;
+
+	device->phc[0] = '\0';
+	device->phc_is_utc = false;
+	if (strcmp(text, "system") == 0)
+		return true;
+	if (strncmp(text, phc, strlen(phc)) != 0 || path[0] != '/') {
+		snprintf(why, APP_WHY_BYTES,
+			"no such source of time; accepted: system, phc:/dev/ptpN (TAI), "
+			"phc:/dev/ptpN,utc");
+		return false;
+	}
+	comma = strrchr(path, ',');
+	if (comma && strcmp(comma, ",utc") != 0 && strcmp(comma, ",tai") != 0) {
+		snprintf(why, APP_WHY_BYTES,
+			"a PTP hardware clock that shows neither TAI nor UTC; accepted: "
+			"phc:/dev/ptpN or phc:/dev/ptpN,tai (TAI), phc:/dev/ptpN,utc");
+		return false;
+	}
+	bytes = comma ? (size_t)(comma - path) : strlen(path);
+	if (bytes >= sizeof(device->phc)) {
+		snprintf(why, APP_WHY_BYTES, "the path has %zu bytes; accepted: up to %zu", bytes,
+			sizeof(device->phc) - 1);
+		return false;
+	}
+	memcpy(device->phc, path, bytes);
+	device->phc[bytes] = '\0';
+	device->phc_is_utc = comma && strcmp(comma, ",utc") == 0;
+	return true;
+}
+
+bool app_value_holdover(const char *text, unsigned *holdover_s, char *why)
+{
+	unsigned s = 0;
+
+	for (const char *c = text; *c; c++) {
+		if (*c < '0' || *c > '9') {
+			s = 0;
+			break;
+		}
+		if (s <= APP_HOLDOVER_S_MAX)
+			s = s * 10 + (unsigned)(*c - '0');
+	}
+	if (s < 1 || s > APP_HOLDOVER_S_MAX) {
+		snprintf(why, APP_WHY_BYTES, "not a holdover; accepted: 1 to %d seconds",
+			APP_HOLDOVER_S_MAX);
+		return false;
+	}
+	*holdover_s = s;
+	return true;
+}
+
 static const char *const retain_names[] = {
 	[VRTC_RETAIN_VMM] = "vmm",
 	[VRTC_RETAIN_NAME] = "name",

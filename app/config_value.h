@@ -14,6 +14,8 @@
 
 bool app_value_idle(const char *text, enum vrtc_idle *idle, char *why);
 bool app_value_mode(const char *text, bool *client, char *why);
+bool app_value_host_timescale(const char *text, enum vrtc_host_timescale *timescale, char *why);
+bool app_value_holdover(const char *text, unsigned *holdover_s, char *why);
 bool app_value_retain(const char *text, enum vrtc_retain *retain, char *why);
 bool app_value_alarm_lcore(const char *text, struct app_alarm_lcores *lcores, char *why);
 
@@ -22,9 +24,13 @@ bool app_value_alarm_store(const char *text, bool *store, const char **dir, char
 
 /* These fill in their part of the device. */
 bool app_value_clocks(struct app_device_config *device, const char *list, char *why);
+bool app_value_source(struct app_device_config *device, const char *text, char *why);
 bool app_value_socket_path(struct app_device_config *device, const char *path, char *why);
 bool app_value_alarm_action(struct app_device_config *device, const char *text, char *why);
 bool app_value_name(struct app_device_config *device, const char *name, char *why);
+
+/* As app_value_host_timescale() takes it; a static string. */
+const char *app_value_host_timescale_name(enum vrtc_host_timescale timescale);
 
 /* Whether a device's name may have the character; first: as its first one. */
 bool app_value_is_of_name(char c, bool first);

@@ -30,16 +30,15 @@
 #include "log.h"
 #include "poller.h"
 #include "socket_path.h"
-#include "timesource.h"
+#include "sources.h"
+#include "telemetry.h"
 
-/* How often the kernel is asked for its TAI offset although no clock was set. */
-#define REFRESH_MS     10000
 /* See vrtc_backend_nudge_events(). */
 #define NUDGE_AGAIN_MS 20
 
 struct daemon {
 	const struct app_config *config;
-	struct vrtc_timesource time;
+	struct app_sources sources;
 	struct vrtc_poller *poller[RTE_MAX_LCORE];
 	unsigned n_pollers;
 	struct vrtc_poller *request_poller[RTE_MAX_LCORE]; /* those of them that serve requests */
@@ -86,43 +85,12 @@ static int block_signals(struct daemon *d)
 	return 0;
 }
 
-/*
- * A timer that never expires, and is cancelled when CLOCK_REALTIME is set. (Not when the kernel is
- * told another TAI offset: that is found at the next look.)
- */
+/* A timer that never expires, and is cancelled when CLOCK_REALTIME is set. */
 static int arm_clock_set(int fd)
 {
 	struct itimerspec never = {.it_value.tv_sec = INT32_MAX};
 
 	return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
-}
-
-static void report_time(const struct vrtc_timesource_report *report)
-{
-	if (report->origin == VRTC_TAI_FROM_KERNEL)
-		VRTC_LOG(INFO,
-			"TAI comes from the kernel: TAI - UTC = %d s, as in the leap-second "
-			"table",
-			report->kernel_tai_s);
-	else if (report->kernel_tai_s == 0)
-		VRTC_LOG(INFO,
-			"the kernel was not told TAI - UTC; TAI comes from CLOCK_REALTIME and "
-			"the leap-second table: %d s",
-			report->table_tai_s);
-	else
-		VRTC_LOG(WARNING,
-			"the kernel says TAI - UTC = %d s, the leap-second table %d s; TAI "
-			"comes from CLOCK_REALTIME and the table",
-			report->kernel_tai_s, report->table_tai_s);
-}
-
-static void refresh_time(struct daemon *d)
-{
-	struct vrtc_timesource_report report;
-
-	vrtc_timesource_refresh(&d->time, &report);
-	if (report.changed)
-		report_time(&report);
 }
 
 static int start_eal(const struct app_config *config, bool *shared_cpu)
@@ -160,7 +128,7 @@ static int start_lcore(struct daemon *d, const struct app_lcore *lcore, enum vrt
 	struct vrtc_poller *p = NULL;
 
 	if (lcore->alarms) {
-		alarms = app_alarms_new_lcore(&d->alarms, lcore, &d->time);
+		alarms = app_alarms_new_lcore(&d->alarms, lcore);
 		if (!alarms)
 			return fail("cannot create an alarm lcore", strerror(errno));
 	}
@@ -214,11 +182,13 @@ static int start_lcores(struct daemon *d, bool shared_cpu)
 
 static struct vrtc_endpoint *open_endpoint(struct daemon *d, const struct app_device_config *device)
 {
+	unsigned source = app_sources_find(&d->sources, device);
 	struct vrtc_endpoint_config config = {
 		.name = device->name,
 		.socket_path = device->socket_path,
 		.client = device->client,
 		.device = {.clock = device->clock, .n_clocks = device->n_clocks},
+		.time = &d->sources.source[source].time,
 	};
 	int lock_fd = app_socket_lock_folder(device);
 	struct vrtc_endpoint *endpoint = NULL;
@@ -229,6 +199,8 @@ static struct vrtc_endpoint *open_endpoint(struct daemon *d, const struct app_de
 	} else if (app_alarms_open_device(&d->alarms, device, &config.alarms)) {
 		fail(device->name, strerror(errno));
 	} else {
+		config.alarms.source = source;
+		config.alarms.time = config.time;
 		endpoint = vrtc_backend_open(&config);
 		if (!endpoint)
 			fail(device->socket_path, strerror(errno));
@@ -257,9 +229,9 @@ static int open_endpoints(struct daemon *d)
 	return 0;
 }
 
-static int start(struct daemon *d, const struct vrtc_leap_table *leap)
+static int start(struct daemon *d, struct vrtc_leap_table *leap)
 {
-	struct vrtc_timesource_report report;
+	cpu_set_t control;
 	bool shared_cpu;
 
 	d->clock_set_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -269,14 +241,12 @@ static int start(struct daemon *d, const struct vrtc_leap_table *leap)
 	if (start_eal(d->config, &shared_cpu))
 		return -1;
 
-	vrtc_timesource_init(&d->time, leap, &report);
-	report_time(&report);
-	if (vrtc_leap_expired(leap, (int64_t)time(NULL)))
-		VRTC_LOG(WARNING,
-			"the leap-second table %s has expired: a leap second announced since "
-			"would be missed; update tzdata",
-			d->config->leap_table);
-	app_alarms_init(&d->alarms, d->config);
+	/* The main thread's, which the EAL has put on the main lcore's CPU. */
+	if (sched_getaffinity(0, sizeof(control), &control))
+		return fail("cannot read the CPUs that we run on", strerror(errno));
+	if (app_sources_open(&d->sources, d->config, leap, &control))
+		return -1;
+	app_alarms_init(&d->alarms, d->config, &d->sources);
 	if (start_lcores(d, shared_cpu))
 		return -1;
 	d->attention_fd = vrtc_backend_init(&(struct vrtc_backend_config){
@@ -284,11 +254,18 @@ static int start(struct daemon *d, const struct vrtc_leap_table *leap)
 		.n_pollers = d->n_request_pollers,
 		.alarm_lcore = d->alarms.lcore,
 		.n_alarm_lcores = d->alarms.n_lcores,
-		.time = &d->time,
 	});
 	if (d->attention_fd < 0)
 		return fail("back-end", strerror(-d->attention_fd));
+	app_telemetry_publish(&d->sources);
+	app_telemetry_register();
 	return open_endpoints(d);
+}
+
+static void look(struct daemon *d)
+{
+	app_sources_look(&d->sources, d->poller, d->n_pollers);
+	app_telemetry_publish(&d->sources);
 }
 
 static void loop(struct daemon *d)
@@ -297,6 +274,7 @@ static void loop(struct daemon *d)
 		{.fd = d->signal_fd, .events = POLLIN},
 		{.fd = d->clock_set_fd, .events = POLLIN},
 		{.fd = d->attention_fd, .events = POLLIN},
+		{.fd = d->sources.attention_fd, .events = POLLIN},
 	};
 	int timeout_ms = NUDGE_AGAIN_MS;
 
@@ -305,7 +283,7 @@ static void loop(struct daemon *d)
 
 		if (n == 0 && timeout_ms == NUDGE_AGAIN_MS) {
 			vrtc_backend_nudge_events();
-			timeout_ms = REFRESH_MS;
+			timeout_ms = APP_SOURCES_LOOK_MS;
 			continue;
 		}
 		if (fds[0].revents)
@@ -319,7 +297,7 @@ static void loop(struct daemon *d)
 		}
 		if (fds[2].revents)
 			vrtc_backend_report();
-		refresh_time(d);
+		look(d);
 	}
 }
 
@@ -336,14 +314,25 @@ static void stop(struct daemon *d)
 		rte_eal_mp_wait_lcore();
 	for (unsigned i = 0; i < d->n_pollers; i++)
 		vrtc_poller_free(d->poller[i]);
+	app_sources_close(&d->sources);
 }
 
-int app_daemon_run(const struct app_config *config, const struct vrtc_leap_table *leap)
+/*
+ * The EAL's own folder is of no use after us; it stays if anything else is in it. Telemetry removes
+ * its socket at the exit, too, and registered that later, so it comes first.
+ */
+static void remove_runtime_dir(void)
 {
-	struct daemon d = {.config = config, .attention_fd = -1};
+	if (rte_eal_get_runtime_dir())
+		(void)rmdir(rte_eal_get_runtime_dir());
+}
+
+int app_daemon_run(const struct app_config *config, struct vrtc_leap_table *leap)
+{
+	struct daemon d = {.config = config, .attention_fd = -1, .sources.attention_fd = -1};
 	int status = 1;
 
-	if (block_signals(&d))
+	if (block_signals(&d) || atexit(remove_runtime_dir))
 		return 1;
 	if (start(&d, leap) == 0) {
 		VRTC_LOG(INFO, "ready: %u device%s, %u request lcore%s", d.n_endpoints,
@@ -358,9 +347,7 @@ int app_daemon_run(const struct app_config *config, const struct vrtc_leap_table
 	 * No rte_eal_cleanup(): it unmaps the EAL's memory, in which rte_vhost's event thread still
 	 * lives and moves, and that thread can be neither joined nor stopped (on DPDK 24.11 it was
 	 * seen to crash there, when front-ends left in the same millisecond). The process ends now
-	 * anyway. The EAL's own folder is of no use after us; it stays if anything else is in it.
+	 * anyway.
 	 */
-	if (rte_eal_get_runtime_dir())
-		(void)rmdir(rte_eal_get_runtime_dir());
 	return status;
 }

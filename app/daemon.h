@@ -10,11 +10,13 @@
 #include "leap.h"
 
 /*
+ * leap: the table as it was read from config->leap_table, of malloc(); taken over.
+ *
  * Runs until SIGTERM or SIGINT. To be called once, by the main thread, before any other thread was
  * started (signals are blocked here, so that all threads have them blocked).
  *
  * @return  the process's exit status: 0, or 1 after a line on stderr
  */
-int app_daemon_run(const struct app_config *config, const struct vrtc_leap_table *leap);
+int app_daemon_run(const struct app_config *config, struct vrtc_leap_table *leap);
 
 #endif

@@ -10,13 +10,13 @@ void app_eal_default_make(
 	struct app_eal_default *eal, const cpu_set_t *allowed, bool alarms, char *program)
 {
 	/*
-	 * 64 MB of address space, of which some MB are touched. No telemetry socket as long as
-	 * there is nothing of ours to be asked for. The EAL is quiet: its notices mean nothing to
-	 * whom this default is for, its warnings do.
+	 * 64 MB of address space, of which some MB are touched. The EAL is quiet: its notices mean
+	 * nothing to whom this default is for, its warnings do.
 	 */
 	static char no_huge[] = "--no-huge", mem[] = "-m", mem_mb[] = "64",
 		    no_shconf[] = "--no-shconf", no_pci[] = "--no-pci",
-		    prefix[] = "--file-prefix=dpdk-rtc", no_telemetry[] = "--no-telemetry",
+		    prefix[] = "--file-prefix=dpdk-rtc",
+		    log_telemetry[] = "--log-level=lib.telemetry:error",
 		    log_eal[] = "--log-level=lib.eal:warning", lcores[] = "--lcores";
 	int first = -1;
 	int before_last = -1;
@@ -45,8 +45,8 @@ void app_eal_default_make(
 	eal->argv[eal->argc++] = no_shconf;
 	eal->argv[eal->argc++] = no_pci;
 	eal->argv[eal->argc++] = prefix;
-	eal->argv[eal->argc++] = no_telemetry;
 	eal->argv[eal->argc++] = log_eal;
+	eal->argv[eal->argc++] = log_telemetry;
 	eal->argv[eal->argc++] = lcores;
 	eal->argv[eal->argc++] = eal->lcores;
 	eal->argv[eal->argc] = NULL;

@@ -55,3 +55,22 @@ int app_leap_file_load(
 			parse_error.line, parse_error.message, accepted);
 	return 0;
 }
+
+bool app_leap_file_is_new(const char *path, struct app_leap_version *last)
+{
+	struct app_leap_version now = {.there = false};
+	struct stat status;
+	bool same;
+
+	if (stat(path, &status) == 0)
+		now = (struct app_leap_version){.there = true,
+			.device = status.st_dev,
+			.inode = status.st_ino,
+			.bytes = status.st_size,
+			.changed = status.st_mtim};
+	same = now.there == last->there && now.device == last->device && now.inode == last->inode &&
+	       now.bytes == last->bytes && now.changed.tv_sec == last->changed.tv_sec &&
+	       now.changed.tv_nsec == last->changed.tv_nsec;
+	*last = now;
+	return !same;
+}

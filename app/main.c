@@ -8,6 +8,7 @@
 #include "daemon.h"
 #include "leap_file.h"
 #include "socket_path.h"
+#include "sources.h"
 
 /*
  * Whatever can be found wrong without starting anything. With --check-config the sockets are left
@@ -17,7 +18,12 @@ static int check(const struct app_config *config, struct vrtc_leap_table *leap)
 {
 	char error[1024];
 
-	if (app_leap_file_load(config->leap_table, leap, error, sizeof(error))) {
+	if (!leap) {
+		fprintf(stderr, "dpdk-rtc: %s\n", strerror(ENOMEM));
+		return -1;
+	}
+	if (app_leap_file_load(config->leap_table, leap, error, sizeof(error)) ||
+		app_sources_check(config, error, sizeof(error))) {
 		fprintf(stderr, "dpdk-rtc: %s\n", error);
 		return -1;
 	}
@@ -32,7 +38,7 @@ static int check(const struct app_config *config, struct vrtc_leap_table *leap)
 
 int main(int argc, char **argv)
 {
-	static struct vrtc_leap_table leap;
+	struct vrtc_leap_table *leap = calloc(1, sizeof(*leap));
 	/* Static, and not freed after a run: rte_vhost's thread lives on, and reads it. */
 	static struct app_config config;
 	char error[1024];
@@ -54,15 +60,16 @@ int main(int argc, char **argv)
 		break;
 	case APP_CHECK_CONFIG:
 	case APP_RUN:
-		if (check(&config, &leap))
+		if (check(&config, leap))
 			status = EXIT_FAILURE;
 		else if (config.action == APP_RUN)
-			return app_daemon_run(&config, &leap);
+			return app_daemon_run(&config, leap);
 		else
 			printf("dpdk-rtc: the configuration is good: %u device%s\n",
 				config.n_devices, config.n_devices == 1 ? "" : "s");
 		break;
 	}
 	app_config_free(&config);
+	free(leap);
 	return status;
 }

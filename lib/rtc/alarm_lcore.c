@@ -45,6 +45,7 @@
 
 #include "callfd.h"
 #include "node_memory.h"
+#include "wire.h"
 
 /* Alarms that one turn handles for each timescale: the mail of other devices waits no longer. */
 #define EXPIRATIONS_PER_TURN 64
@@ -54,12 +55,24 @@
 #define WAITING_PER_TURN     8
 /* A wake-up is this much too early, and the rest is polled: the timer's own lateness is over. */
 #define SLEEP_LEAD_NS        60000
-/* The longest sleep with an alarm ahead: what no event tells (TAI's origin) is seen after it. */
+/*
+ * A source of time runs by so much, one part in so many, faster than the timer at most. What is
+ * left then is slept for again.
+ */
+#define RATE_DOUBT           1000
+/* The longest sleep with an alarm ahead: what no event tells (a PHC that was set) is seen then. */
 #define SLEEP_MAX_NS         VRTC_NS_PER_S
 /* How often an alarmq without a kick eventfd is looked at. */
 #define POLLED_SLEEP_NS      (1000000 + SLEEP_LEAD_NS)
 #define ASK_PAUSE_NS         10000
 #define CACHE_LINE           64
+
+/* The alarms of one timescale by one source, and the clock that they are compared with. */
+struct watch {
+	struct vrtc_agenda *agenda;
+	const struct vrtc_clock *clock;
+	const struct vrtc_timesource *time;
+};
 
 /* The engine's memory begins with a page. */
 struct vrtc_alarm_lcore {
@@ -69,8 +82,9 @@ struct vrtc_alarm_lcore {
 	char rest_of_line[CACHE_LINE - sizeof(void *) - sizeof(atomic_bool)];
 
 	/* The lcore's. */
-	struct vrtc_agenda agenda[VRTC_TIMESCALES];
-	const struct vrtc_timesource *time;
+	struct watch *watch; /* by source; without those that no device has alarms of */
+	unsigned n_watches;
+	struct vrtc_agenda *agenda;   /* VRTC_TIMESCALES for each source */
 	struct vrtc_alarm_mail *mail; /* taken out of the inbox, for this turn and the next ones */
 	struct vrtc_alarm_mail *deferred; /* wait for an action that is just being begun */
 	struct vrtc_alarm_client **waiting;
@@ -86,37 +100,71 @@ struct vrtc_alarm_lcore {
 	size_t bytes;
 };
 
-/* The host's times that a turn has asked for, each at most once. */
+/* The times of one source that a turn has asked for, each at most once. */
 struct readings {
-	enum { NOT_READ, READ, FAILED } state[VRTC_TIMEBASE_REALTIME + 1];
-	int64_t ns[VRTC_TIMEBASE_REALTIME + 1];
+	const struct vrtc_timesource *time;
+	bool read[VRTC_TIMEBASE_REALTIME + 1];
+	struct vrtc_instant instant[VRTC_TIMEBASE_REALTIME + 1];
 };
 
-struct vrtc_alarm_lcore *vrtc_alarm_lcore_new(unsigned lcore_id, int node,
-	const struct vrtc_timesource *time, const uint32_t capacity[VRTC_TIMESCALES],
-	uint32_t clients)
+/* Room in the engine's memory, taken piece by piece; all pieces are multiples of 8 bytes. */
+struct room {
+	char *memory; /* NULL: only counting */
+	size_t bytes;
+};
+
+static void *take_room(struct room *room, size_t bytes)
 {
-	size_t bytes = sizeof(struct vrtc_alarm_lcore);
-	size_t waiting_at = bytes;
+	size_t at = room->bytes;
+
+	room->bytes += (bytes + 7) / 8 * 8;
+	return room->memory ? room->memory + at : NULL;
+}
+
+/* Counts the room that the engine takes, or fills it in. */
+static void lay_out(struct vrtc_alarm_lcore *l, struct room *room,
+	const struct vrtc_alarm_source *source, unsigned n_sources, uint32_t clients)
+{
+	struct vrtc_alarm_lcore counted;
+	bool fill = l != NULL;
+
+	(void)take_room(room, sizeof(*l));
+	if (!l)
+		l = &counted;
+	l->waiting = take_room(room, clients * sizeof(l->waiting[0]));
+	l->watch = take_room(room, n_sources * VRTC_TIMESCALES * sizeof(l->watch[0]));
+	l->agenda = take_room(room, n_sources * VRTC_TIMESCALES * sizeof(l->agenda[0]));
+	for (unsigned i = 0; i < n_sources * VRTC_TIMESCALES; i++) {
+		enum vrtc_timescale t = (enum vrtc_timescale)(i % VRTC_TIMESCALES);
+		uint32_t capacity = source[i / VRTC_TIMESCALES].capacity[t];
+		void *heaps = take_room(room, vrtc_agenda_bytes(capacity));
+
+		if (!fill)
+			continue;
+		vrtc_agenda_init(&l->agenda[i], heaps, capacity);
+		if (capacity > 0)
+			l->watch[l->n_watches++] = (struct watch){.agenda = &l->agenda[i],
+				.clock = vrtc_timescale_clock(t),
+				.time = source[i / VRTC_TIMESCALES].time};
+	}
+}
+
+struct vrtc_alarm_lcore *vrtc_alarm_lcore_new(unsigned lcore_id, int node,
+	const struct vrtc_alarm_source *source, unsigned n_sources, uint32_t clients)
+{
+	struct room room = {0};
 	struct vrtc_alarm_lcore *l;
 
-	bytes += clients * sizeof(l->waiting[0]);
-	for (int t = 0; t < VRTC_TIMESCALES; t++)
-		bytes += vrtc_agenda_bytes(capacity[t]);
-	l = vrtc_node_memory_alloc(bytes, node);
+	lay_out(NULL, &room, source, n_sources, clients);
+	l = vrtc_node_memory_alloc(room.bytes, node);
 	if (!l)
 		return NULL;
 
 	l->lcore_id = lcore_id;
 	l->node = node;
-	l->bytes = bytes;
-	l->time = time;
-	l->waiting = (struct vrtc_alarm_client **)((char *)l + waiting_at);
-	bytes = waiting_at + clients * sizeof(l->waiting[0]);
-	for (int t = 0; t < VRTC_TIMESCALES; t++) {
-		vrtc_agenda_init(&l->agenda[t], (char *)l + bytes, capacity[t]);
-		bytes += vrtc_agenda_bytes(capacity[t]);
-	}
+	l->bytes = room.bytes;
+	room = (struct room){.memory = (char *)l};
+	lay_out(l, &room, source, n_sources, clients);
 	l->epoll_fd = -1;
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	l->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -172,26 +220,34 @@ int vrtc_alarm_lcore_ask(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mai
 	return mail->rc;
 }
 
-static struct vrtc_alarm_now read_clock(
-	struct vrtc_alarm_lcore *l, const struct vrtc_clock *clock, struct readings *readings)
+static void use_source(struct readings *readings, const struct vrtc_timesource *time)
+{
+	if (readings->time == time)
+		return;
+	readings->time = time;
+	memset(readings->read, 0, sizeof(readings->read));
+}
+
+static struct vrtc_alarm_now read_clock(const struct vrtc_clock *clock, struct readings *readings)
 {
 	enum vrtc_timebase base = vrtc_clock_timebase(clock);
+	const struct vrtc_instant *instant = &readings->instant[base];
 	struct vrtc_alarm_now now = {.known = false};
 
-	if (readings->state[base] == NOT_READ)
-		readings->state[base] =
-			vrtc_timesource_read(l->time, base, &readings->ns[base]) ? READ : FAILED;
-	if (readings->state[base] == READ)
-		now.known = vrtc_clock_read(clock, l->time->leap, readings->ns[base], &now.ns);
+	if (!readings->read[base])
+		vrtc_timesource_read(readings->time, base, &readings->instant[base]);
+	readings->read[base] = true;
+	if (instant->known)
+		now.known = vrtc_clock_read(clock, instant->leap, instant->timebase_ns, &now.ns);
 	return now;
 }
 
 static struct vrtc_alarm_now read_clock_now(
-	struct vrtc_alarm_lcore *l, const struct vrtc_clock *clock)
+	const struct vrtc_timesource *time, const struct vrtc_clock *clock)
 {
-	struct readings readings = {0};
+	struct readings readings = {.time = time};
 
-	return read_clock(l, clock, &readings);
+	return read_clock(clock, &readings);
 }
 
 /* ---- The devices that owe a notification and have no buffer for it. */
@@ -285,15 +341,16 @@ static unsigned compare(struct vrtc_alarm_lcore *l)
 	struct readings readings = {0};
 	unsigned work = 0;
 
-	for (int t = 0; t < VRTC_TIMESCALES; t++) {
-		struct vrtc_agenda *agenda = &l->agenda[t];
+	for (unsigned i = 0; i < l->n_watches; i++) {
+		struct vrtc_agenda *agenda = l->watch[i].agenda;
 		struct vrtc_alarm_now now;
 		struct vrtc_alarm *alarm;
 		unsigned budget = EXPIRATIONS_PER_TURN;
 
 		if (vrtc_agenda_is_empty(agenda))
 			continue;
-		now = read_clock(l, vrtc_timescale_clock((enum vrtc_timescale)t), &readings);
+		use_source(&readings, l->watch[i].time);
+		now = read_clock(l->watch[i].clock, &readings);
 		if (!now.known)
 			continue;
 		while (budget > 0 && (alarm = vrtc_agenda_expire(agenda, now.ns)) != NULL) {
@@ -332,7 +389,7 @@ static bool change_alarm(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mai
 
 	if (client->action && !vrtc_alarm_action_cancel(client->action, change->clock_id))
 		return false;
-	now = read_clock_now(l, &client->alarms.clock[change->clock_id]);
+	now = read_clock_now(client->time, &client->alarms.clock[change->clock_id]);
 	if (mail->op == VRTC_ALARM_SET)
 		expires = vrtc_alarm_device_set(&client->alarms, change, now);
 	else
@@ -414,7 +471,8 @@ static bool handle(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail)
 		mail->rc = -ECANCELED;
 		break;
 	case VRTC_ALARM_JOIN:
-		vrtc_alarm_device_join(dev, l->agenda);
+		vrtc_alarm_device_join(
+			dev, l->agenda + mail->client->source * (size_t)VRTC_TIMESCALES);
 		break;
 	case VRTC_ALARM_LEAVE:
 		end_waiting(l, mail->client);
@@ -505,29 +563,29 @@ int vrtc_alarm_lcore_watch(struct vrtc_alarm_lcore *l, int epoll_fd)
 }
 
 /* How long until the clock shows alarm_ns; at most limit_ns. */
-static int64_t until_alarm(struct vrtc_alarm_lcore *l, const struct vrtc_clock *clock,
-	uint64_t alarm_ns, int64_t base_ns, int64_t limit_ns)
+static int64_t until_alarm(const struct vrtc_clock *clock, uint64_t alarm_ns,
+	const struct vrtc_instant *now, int64_t limit_ns)
 {
 	int64_t instant_ns;
 	int64_t until_ns;
 
-	if (!vrtc_clock_instant(clock, l->time->leap, alarm_ns, &instant_ns) ||
-		!vrtc_nstime_sub(instant_ns, base_ns, &until_ns) || until_ns > limit_ns)
+	if (!vrtc_clock_instant(clock, now->leap, alarm_ns, &instant_ns) ||
+		!vrtc_nstime_sub(instant_ns, now->timebase_ns, &until_ns))
 		return limit_ns;
-	return until_ns;
+	until_ns -= until_ns / RATE_DOUBT;
+	return until_ns < limit_ns ? until_ns : limit_ns;
 }
 
 /* How long until UTC steps back at a leap second, and alarms behind it may be ahead again. */
-static int64_t until_leap_second(
-	const struct vrtc_leap_table *table, int64_t tai_ns, int64_t limit_ns)
+static int64_t until_leap_second(const struct vrtc_instant *now, int64_t limit_ns)
 {
-	for (unsigned i = table->n; i-- > 0;) {
+	for (unsigned i = now->leap->n; i-- > 0;) {
+		int64_t step_ns = now->leap->entries[i].step_tai_ns;
 		int64_t until_ns;
 
-		if (table->entries[i].step_tai_ns <= tai_ns)
+		if (step_ns <= now->timebase_ns)
 			break;
-		if (vrtc_nstime_sub(table->entries[i].step_tai_ns, tai_ns, &until_ns) &&
-			until_ns < limit_ns)
+		if (vrtc_nstime_sub(step_ns, now->timebase_ns, &until_ns) && until_ns < limit_ns)
 			limit_ns = until_ns;
 	}
 	return limit_ns;
@@ -540,21 +598,22 @@ static int64_t until_next(struct vrtc_alarm_lcore *l)
 	int64_t until_ns = SLEEP_MAX_NS;
 	bool any = false;
 
-	for (int t = 0; t < VRTC_TIMESCALES; t++) {
-		const struct vrtc_clock *clock = vrtc_timescale_clock((enum vrtc_timescale)t);
-		const struct vrtc_agenda *agenda = &l->agenda[t];
-		enum vrtc_timebase base = vrtc_clock_timebase(clock);
+	for (unsigned i = 0; i < l->n_watches; i++) {
+		const struct vrtc_clock *clock = l->watch[i].clock;
+		const struct vrtc_agenda *agenda = l->watch[i].agenda;
+		const struct vrtc_instant *now = &readings.instant[vrtc_clock_timebase(clock)];
 		uint64_t alarm_ns;
 
 		if (vrtc_agenda_is_empty(agenda))
 			continue;
 		any = true;
-		if (!read_clock(l, clock, &readings).known)
+		use_source(&readings, l->watch[i].time);
+		if (!read_clock(clock, &readings).known)
 			continue;
 		if (vrtc_agenda_next(agenda, &alarm_ns))
-			until_ns = until_alarm(l, clock, alarm_ns, readings.ns[base], until_ns);
-		if (t == VRTC_TIMESCALE_UTC && agenda->behind.n > 0)
-			until_ns = until_leap_second(l->time->leap, readings.ns[base], until_ns);
+			until_ns = until_alarm(clock, alarm_ns, now, until_ns);
+		if (clock->type == VIRTIO_RTC_CLOCK_UTC && agenda->behind.n > 0)
+			until_ns = until_leap_second(now, until_ns);
 	}
 	return any ? until_ns : INT64_MAX;
 }

@@ -68,6 +68,8 @@ struct vrtc_alarm_mail {
 /* One device at an alarm lcore. Between mails, all but the last three is the lcore's alone. */
 struct vrtc_alarm_client {
 	struct vrtc_alarm_device alarms;
+	unsigned source; /* of its time: which of those that the engine was made with, and: */
+	const struct vrtc_timesource *time;
 	int callfd;
 	int kickfd;
 	uint32_t
@@ -80,16 +82,20 @@ struct vrtc_alarm_client {
 	atomic_bool bad_buffer;           /* a buffer was given back, for the first time */
 };
 
+/* A source of time, and by timescale how many alarms there can be of its devices. */
+struct vrtc_alarm_source {
+	const struct vrtc_timesource *time; /* outlives the engine */
+	uint32_t capacity[VRTC_TIMESCALES];
+};
+
 /*
- * @param node      of the lcore: memory is taken from it; -1: any
- * @param time      outlives the engine
- * @param capacity  by timescale: how many alarms there can be
- * @param clients   how many devices there can be
- * @return          NULL with errno set
+ * @param node     of the lcore: memory is taken from it; -1: any
+ * @param source   n_sources of them, one at least
+ * @param clients  how many devices there can be
+ * @return         NULL with errno set
  */
 struct vrtc_alarm_lcore *vrtc_alarm_lcore_new(unsigned lcore_id, int node,
-	const struct vrtc_timesource *time, const uint32_t capacity[VRTC_TIMESCALES],
-	uint32_t clients);
+	const struct vrtc_alarm_source *source, unsigned n_sources, uint32_t clients);
 
 unsigned vrtc_alarm_lcore_id(const struct vrtc_alarm_lcore *l);
 int vrtc_alarm_lcore_node(const struct vrtc_alarm_lcore *l);

@@ -567,7 +567,7 @@ struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *confi
 	e->vid = -1;
 	e->peer_fd = -ENOTSUP;
 	e->session.device = &e->config.device;
-	e->session.time = backend.config.time;
+	e->session.time = config->time;
 	e->session.attention_fd = backend.attention_fd;
 	if (open_alarms(e)) {
 		free(e);

@@ -27,6 +27,7 @@ struct vrtc_endpoint_config {
 	const char *socket_path; /* fits struct sockaddr_un */
 	bool client;             /* we connect, and connect again, instead of listening */
 	struct vrtc_device device;
+	const struct vrtc_timesource *time;
 	/* Not looked at if no clock has an alarm: VIRTIO_RTC_F_ALARM is not offered then. */
 	struct vrtc_endpoint_alarms_config alarms;
 };
@@ -38,7 +39,6 @@ struct vrtc_backend_config {
 	unsigned n_pollers;          /* at least 1 */
 	struct vrtc_alarm_lcore **alarm_lcore;
 	unsigned n_alarm_lcores; /* at least 1 if any device has alarms */
-	const struct vrtc_timesource *time;
 };
 
 /*

@@ -30,6 +30,13 @@ enum vrtc_timebase {
 	VRTC_TIMEBASE_REALTIME,  /* ns of the host's CLOCK_REALTIME: smeared as the host is */
 };
 
+/* A time of the host, and the leap-second table that is to be used with it. */
+struct vrtc_instant {
+	bool known;          /* false: the host cannot tell; readings become EIO */
+	int64_t timebase_ns; /* of the timebase that was asked for */
+	const struct vrtc_leap_table *leap;
+};
+
 /*
  * The kinds of clock: all clocks of one kind show the same time, and an alarm of one is compared
  * with that (agenda.h).

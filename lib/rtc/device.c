@@ -188,13 +188,13 @@ void vrtc_device_decode(const struct vrtc_device *dev, bool alarm, const uint8_t
 		cmd->status = VIRTIO_RTC_S_EOPNOTSUPP;
 }
 
-static uint8_t respond_read(const struct vrtc_leap_table *leap, const struct vrtc_command *cmd,
-	const struct vrtc_instant *now, uint8_t *resp)
+static uint8_t respond_read(
+	const struct vrtc_command *cmd, const struct vrtc_instant *now, uint8_t *resp)
 {
 	uint64_t reading_ns;
 	struct vrtc_le64 clock_reading;
 
-	if (!now->known || !vrtc_clock_read(cmd->clock, leap, now->timebase_ns, &reading_ns))
+	if (!now->known || !vrtc_clock_read(cmd->clock, now->leap, now->timebase_ns, &reading_ns))
 		return VIRTIO_RTC_S_EIO;
 	clock_reading = vrtc_le64_put(reading_ns);
 	memcpy(resp + offsetof(struct virtio_rtc_resp_read, clock_reading), &clock_reading,
@@ -202,8 +202,8 @@ static uint8_t respond_read(const struct vrtc_leap_table *leap, const struct vrt
 	return VIRTIO_RTC_S_OK;
 }
 
-uint32_t vrtc_device_respond(const struct vrtc_device *dev, const struct vrtc_leap_table *leap,
-	const struct vrtc_command *cmd, const struct vrtc_instant *now, uint8_t *resp)
+uint32_t vrtc_device_respond(const struct vrtc_device *dev, const struct vrtc_command *cmd,
+	const struct vrtc_instant *now, uint8_t *resp)
 {
 	uint8_t status = cmd->status;
 
@@ -213,7 +213,7 @@ uint32_t vrtc_device_respond(const struct vrtc_device *dev, const struct vrtc_le
 	if (status == VIRTIO_RTC_S_OK) {
 		switch (cmd->msg_type) {
 		case VIRTIO_RTC_REQ_READ:
-			status = respond_read(leap, cmd, now, resp);
+			status = respond_read(cmd, now, resp);
 			break;
 		case VIRTIO_RTC_REQ_CFG: {
 			struct vrtc_le16 num_clocks = vrtc_le16_put(dev->n_clocks);

@@ -26,7 +26,6 @@
 #include <stdint.h>
 
 #include "clock.h"
-#include "leap.h"
 #include "wire.h"
 
 /*
@@ -54,12 +53,6 @@ struct vrtc_command {
 	} alarm;
 };
 
-/* The host's time, taken after the request was popped. */
-struct vrtc_instant {
-	bool known;          /* false: the host could not be asked; readings become EIO */
-	int64_t timebase_ns; /* of the command's timebase */
-};
-
 /*
  * Decides what a request asks for, as far as that needs no reading.
  *
@@ -77,12 +70,13 @@ void vrtc_device_decode(const struct vrtc_device *dev, bool alarm, const uint8_t
 /*
  * Writes the response of a decoded request.
  *
- * @param now   the host's time in cmd->timebase; not looked at for VRTC_TIMEBASE_NONE
+ * @param now   the host's time in cmd->timebase, taken after the request was popped; not looked at
+ *              for VRTC_TIMEBASE_NONE
  * @param resp  room for VRTC_RESP_BYTES_MAX bytes
  * @return      the response's size in bytes, 0 to 24: exactly what is to be copied to the guest and
  *              entered as used length. 0 where not even the status fits
  */
-uint32_t vrtc_device_respond(const struct vrtc_device *dev, const struct vrtc_leap_table *leap,
-	const struct vrtc_command *cmd, const struct vrtc_instant *now, uint8_t *resp);
+uint32_t vrtc_device_respond(const struct vrtc_device *dev, const struct vrtc_command *cmd,
+	const struct vrtc_instant *now, uint8_t *resp);
 
 #endif

@@ -47,6 +47,8 @@ int vrtc_endpoint_alarms_open(struct vrtc_endpoint_alarms *ea,
 	client->callfd = -1;
 	client->kickfd = -1;
 	client->action = config->action;
+	client->source = config->source;
+	client->time = config->time;
 	client->attention_fd = attention_fd;
 	vrtc_alarm_device_init(&client->alarms, device->clock, device->n_clocks, config->ledger);
 

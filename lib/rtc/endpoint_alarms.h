@@ -21,6 +21,8 @@ struct vrtc_endpoint_alarms_config {
 	enum vrtc_retain retain;
 	struct vrtc_alarm_ledger *ledger; /* outlives the process's end or not: alarm_store.h */
 	struct vrtc_alarm_action *action; /* NULL: none */
+	unsigned source;                  /* of time, as of vrtc_alarm_lcore_new(), and: */
+	const struct vrtc_timesource *time;
 };
 
 struct vrtc_endpoint_alarms {

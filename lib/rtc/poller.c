@@ -135,6 +135,12 @@ static void wake(struct vrtc_poller *p)
 	(void)eventfd_write(p->wake_fd, 1);
 }
 
+void vrtc_poller_synchronize(struct vrtc_poller *p)
+{
+	/* rte_rcu_qsbr_synchronize() in parts, which are inline: ThreadSanitizer sees them. */
+	(void)rte_rcu_qsbr_check(p->qsbr, rte_rcu_qsbr_start(p->qsbr), true);
+}
+
 /* Publishes the spare list, and returns when the lcore no longer reads the one before. */
 static void publish_spare(struct vrtc_poller *p)
 {
@@ -148,8 +154,7 @@ static void publish_spare(struct vrtc_poller *p)
 	p->spare = atomic_exchange_explicit(&p->list, list, memory_order_acq_rel);
 	atomic_store_explicit(&p->load, list->n, memory_order_relaxed);
 	wake(p);
-	/* rte_rcu_qsbr_synchronize() in parts, which are inline: ThreadSanitizer sees them. */
-	(void)rte_rcu_qsbr_check(p->qsbr, rte_rcu_qsbr_start(p->qsbr), true);
+	vrtc_poller_synchronize(p);
 }
 
 /* Makes the spare list a copy of the present one, without a session. */

@@ -50,6 +50,12 @@ int vrtc_poller_node(const struct vrtc_poller *p);
 unsigned vrtc_poller_load(const struct vrtc_poller *p);                   /* number of sessions */
 struct vrtc_alarm_lcore *vrtc_poller_alarms(const struct vrtc_poller *p); /* or NULL */
 
+/*
+ * Returns when nothing is in use any more that the lcore took from shared memory before: within one
+ * turn of its loop, at once if it does not run or sleeps. Any thread but an lcore.
+ */
+void vrtc_poller_synchronize(struct vrtc_poller *p);
+
 /* The lcore's loop, for rte_eal_remote_launch(); returns 0 after vrtc_poller_stop(). */
 int vrtc_poller_run(void *poller);
 

@@ -20,8 +20,8 @@ static uint32_t respond(struct vrtc_session *s, const struct vrtc_command *cmd, 
 
 	/* The chain was popped before, so what is read here is later than the driver's request. */
 	if (cmd->timebase != VRTC_TIMEBASE_NONE)
-		now.known = vrtc_timesource_read(s->time, cmd->timebase, &now.timebase_ns);
-	return vrtc_device_respond(s->device, s->time->leap, cmd, &now, resp);
+		vrtc_timesource_read(s->time, cmd->timebase, &now);
+	return vrtc_device_respond(s->device, cmd, &now, resp);
 }
 
 static void tell_fault(struct vrtc_session *s)
@@ -74,7 +74,7 @@ static void push_mail(struct vrtc_session *s)
 	s->mail_sent = false;
 	s->mail_cmd.alarm.alarm_ns = s->mail.change.alarm_ns;
 	s->mail_cmd.alarm.enabled = s->mail.change.enabled;
-	resp_bytes = vrtc_device_respond(s->device, s->time->leap, &s->mail_cmd, &no_time, resp);
+	resp_bytes = vrtc_device_respond(s->device, &s->mail_cmd, &no_time, resp);
 	vrtc_vring_push(&s->requestq, &s->mail_chain, resp, resp_bytes);
 	s->pushed_serial = s->mail.change.serial;
 }

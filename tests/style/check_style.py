@@ -21,7 +21,8 @@ TAB = 8
 CLANG_FORMAT_MAJOR = 14
 
 # Core headers without a .c of their own; the others go by rtc_core_sources of lib/rtc/meson.build.
-CORE_LONE_HEADERS = {"alarm.h", "alarm_retain.h", "wire.h", "nstime.h"}
+CORE_LONE_HEADERS = {"alarm.h", "alarm_retain.h", "wire.h", "nstime.h",
+                     "phc_line.h"}
 # What the core may have of the system: ISO C, and what names the byte order. Whoever adds to this
 # makes the core less pure: no clocks, files, sockets or threads.
 CORE_SYSTEM = {

@@ -72,7 +72,7 @@ static uint32_t respond(const struct vrtc_command *cmd, uint8_t *resp)
 	const struct vrtc_instant no_time = {.known = false};
 
 	memset(resp, 0x5a, VRTC_RESP_BYTES_MAX);
-	return vrtc_device_respond(&device, NULL, cmd, &no_time, resp);
+	return vrtc_device_respond(&device, cmd, &no_time, resp);
 }
 
 static void assert_refused(bool alarm, const struct request *r, uint8_t status)

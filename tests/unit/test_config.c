@@ -218,8 +218,8 @@ static void what_stands_before_two_dashes_is_the_eals(void **state)
 	assert_int_equal(c.n_eal, 1);
 	app_config_free(&c);
 
-	REFUSED("--: no such option; accepted: --socket-path, --client, --clocks, --retain, "
-		"--alarm-action, --config, --idle, --leap-table, --alarm-lcore, --alarm-store, "
+	REFUSED("--: no such option; accepted: --socket-path, --client, --clocks, --source, --retain, "
+		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
 		"--check-config, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
 		"--", "--", "--socket-path", "a");
@@ -266,8 +266,8 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 	REFUSED("no device: give --socket-path PATH for each, or --config FILE with sections "
 		"[device NAME]; see --help",
 		NULL);
-	REFUSED("--bad: no such option; accepted: --socket-path, --client, --clocks, --retain, "
-		"--alarm-action, --config, --idle, --leap-table, --alarm-lcore, --alarm-store, "
+	REFUSED("--bad: no such option; accepted: --socket-path, --client, --clocks, --source, --retain, "
+		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
 		"--check-config, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
 		"--bad=1");
@@ -316,8 +316,8 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 		"can be read",
 		"--config=/nonexistent/f");
 	REFUSED("/tmp: is a folder; accepted: a configuration file", "--config=/tmp");
-	REFUSED("--a?b??[31m: no such option; accepted: --socket-path, --client, --clocks, --retain, "
-		"--alarm-action, --config, --idle, --leap-table, --alarm-lcore, --alarm-store, "
+	REFUSED("--a?b??[31m: no such option; accepted: --socket-path, --client, --clocks, --source, --retain, "
+		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
 		"--check-config, --print-capabilities, --help, "
 		"--version; options of the EAL before \"--\"",
 		"--a\nb\r\033[31m");
@@ -825,10 +825,10 @@ static void a_mistake_in_the_file_is_one_line_with_its_place(void **state)
 			"2: [global] idle = lazy: no such idle policy; accepted: busy, pause, "
 			"interrupt"},
 		{"[global]\nmode = client\n",
-			"2: [global] mode = client: no such key; accepted: idle, leap_table, alarm_lcore, "
+			"2: [global] mode = client: no such key; accepted: idle, leap_table, host_timescale, phc_holdover, alarm_lcore, "
 			"alarm_store"},
 		{"[device a]\nIdle = busy\n",
-			"2: [device a] Idle = busy: no such key; accepted: socket, mode, clocks, retain, "
+			"2: [device a] Idle = busy: no such key; accepted: socket, mode, clocks, source, retain, "
 			"alarm_action"},
 		{"[device a]\nsocket = /a\nmode = both\n",
 			"3: [device a] mode = both: no such mode; accepted: server (we listen), "
@@ -965,7 +965,7 @@ static void keys_and_section_names_end_at_63_bytes(void **state)
 	refused_file(text, line);
 	snprintf(text, sizeof(text), "[global]\n%s = 1\n", name + 1);
 	snprintf(line, sizeof(line),
-		"2: [global] %s = 1: no such key; accepted: idle, leap_table, alarm_lcore, "
+		"2: [global] %s = 1: no such key; accepted: idle, leap_table, host_timescale, phc_holdover, alarm_lcore, "
 		"alarm_store",
 		name + 1);
 	refused_file(text, line);
@@ -1222,6 +1222,110 @@ static void random_argv_gives_one_line_or_devices(void **state)
 	}
 }
 
+/* ---- Where time comes from. */
+
+static void the_hosts_timescale_is_utc_unless_somebody_says_otherwise(void **state)
+{
+	static const struct {
+		const char *name;
+		enum vrtc_host_timescale timescale;
+	} known[] = {{"utc", VRTC_HOST_UTC}, {"tai-offset", VRTC_HOST_TAI_OFFSET},
+		{"noon-linear", VRTC_HOST_NOON_LINEAR}, {"utc-sls", VRTC_HOST_UTC_SLS}};
+	struct app_config c;
+
+	(void)state;
+	assert_int_equal(PARSE(&c, "--socket-path", "a"), 0);
+	assert_int_equal(c.host_timescale, VRTC_HOST_UTC);
+	assert_int_equal(c.phc_holdover_s, APP_HOLDOVER_S);
+	app_config_free(&c);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(
+			PARSE(&c, "--socket-path", "a", "--host-timescale", known[i].name), 0);
+		assert_int_equal(c.host_timescale, known[i].timescale);
+		app_config_free(&c);
+	}
+	accept_file(&c, "[global]\nhost_timescale = utc-sls\nphc_holdover = 3\n"
+			"[device a]\nsocket = s\n");
+	assert_int_equal(c.host_timescale, VRTC_HOST_UTC_SLS);
+	assert_int_equal(c.phc_holdover_s, 3);
+	app_config_free(&c);
+	REFUSED("--host-timescale=gps: CLOCK_REALTIME cannot be on such a timescale; accepted: utc, "
+		"tai-offset (utc, and the kernel is told TAI - UTC), noon-linear, utc-sls, unknown",
+		"--socket-path", "a", "--host-timescale", "gps");
+}
+
+static void clocks_that_cannot_be_told_of_an_unknown_timescale_are_refused(void **state)
+{
+	static const char why[] =
+		" cannot be told where host_timescale = unknown: nobody knows how far "
+		"CLOCK_REALTIME is from it around a leap second; accepted: utc-maybe-smeared, "
+		"monotonic, or another source of time";
+	char line[ERROR_BYTES];
+
+	(void)state;
+	snprintf(line, sizeof(line), "--clocks=monotonic,tai: tai%s", why);
+	REFUSED(line, "--socket-path", "a", "--host-timescale", "unknown", "--clocks",
+		"monotonic,tai");
+	/* The timescale may be said behind the device. */
+	snprintf(line, sizeof(line),
+		"3: [device a] clocks = utc-smeared: utc-smeared:noon-linear%s", why);
+	refused_file("[device a]\nsocket = s\nclocks = utc-smeared\n"
+		     "[global]\nhost_timescale = unknown\n",
+		line);
+}
+
+static void clocks_of_an_unknown_timescale_are_by_default_those_that_can_be_told(void **state)
+{
+	struct app_config c;
+
+	(void)state;
+	assert_int_equal(PARSE(&c, "--socket-path", "a", "--host-timescale", "unknown"), 0);
+	assert_int_equal(c.device[0].n_clocks, 2);
+	assert_int_equal(c.device[0].clock[0].type, VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED);
+	assert_true(c.device[0].clock[0].alarm);
+	assert_int_equal(c.device[0].clock[1].type, VIRTIO_RTC_CLOCK_MONOTONIC);
+	app_config_free(&c);
+	/* A PTP hardware clock can tell them. */
+	assert_int_equal(PARSE(&c, "--socket-path", "a", "--host-timescale", "unknown", "--source",
+				 "phc:/dev/ptp0"),
+		0);
+	check_default_clocks(&c.device[0]);
+	app_config_free(&c);
+}
+
+static void a_source_is_the_system_or_a_ptp_hardware_clock_on_tai_or_utc(void **state)
+{
+	struct app_config c;
+
+	(void)state;
+	accept_file(&c, "[device a]\nsocket = s\n"
+			"[device b]\nsocket = t\nsource = phc:/dev/ptp1\n"
+			"[device c]\nsocket = u\nsource = phc:/dev/ptp1,utc\n"
+			"[device d]\nsocket = v\nsource = phc:/dev/ptp_kvm,tai\n"
+			"[device e]\nsocket = w\nsource = system\n");
+	assert_string_equal(c.device[0].phc, "");
+	assert_string_equal(c.device[1].phc, "/dev/ptp1");
+	assert_false(c.device[1].phc_is_utc);
+	assert_string_equal(c.device[2].phc, "/dev/ptp1");
+	assert_true(c.device[2].phc_is_utc);
+	assert_string_equal(c.device[3].phc, "/dev/ptp_kvm");
+	assert_false(c.device[3].phc_is_utc);
+	assert_string_equal(c.device[4].phc, "");
+	app_config_free(&c);
+	REFUSED("--source=ptp0: no such source of time; accepted: system, phc:/dev/ptpN (TAI), "
+		"phc:/dev/ptpN,utc",
+		"--socket-path", "a", "--source", "ptp0");
+	REFUSED("--source=phc:/dev/ptp0,gps: a PTP hardware clock that shows neither TAI nor UTC; "
+		"accepted: phc:/dev/ptpN or phc:/dev/ptpN,tai (TAI), phc:/dev/ptpN,utc",
+		"--socket-path", "a", "--source", "phc:/dev/ptp0,gps");
+	REFUSED("--phc-holdover=0: not a holdover; accepted: 1 to 86400 seconds", "--socket-path",
+		"a", "--phc-holdover", "0");
+	REFUSED("--phc-holdover=99999999999: not a holdover; accepted: 1 to 86400 seconds",
+		"--socket-path", "a", "--phc-holdover", "99999999999");
+	REFUSED("--phc-holdover=1h: not a holdover; accepted: 1 to 86400 seconds", "--socket-path",
+		"a", "--phc-holdover", "1h");
+}
+
 /* ---- What is shipped. */
 
 static void the_file_that_is_installed_says_the_defaults(void **state)
@@ -1245,6 +1349,9 @@ static void the_file_that_is_installed_says_the_defaults(void **state)
 	assert_null(shipped.alarm_store_dir);
 	assert_int_equal(shipped.device[0].retain, plain.device[0].retain);
 	assert_string_equal(shipped.device[0].alarm_action, plain.device[0].alarm_action);
+	assert_int_equal(shipped.host_timescale, plain.host_timescale);
+	assert_int_equal(shipped.phc_holdover_s, plain.phc_holdover_s);
+	assert_string_equal(shipped.device[0].phc, plain.device[0].phc);
 	app_config_free(&shipped);
 	app_config_free(&plain);
 }
@@ -1293,6 +1400,11 @@ int main(void)
 		cmocka_unit_test(random_bytes_give_one_line),
 		cmocka_unit_test(a_good_file_changed_at_random_is_good_or_gives_one_line),
 		cmocka_unit_test(random_argv_gives_one_line_or_devices),
+		cmocka_unit_test(the_hosts_timescale_is_utc_unless_somebody_says_otherwise),
+		cmocka_unit_test(clocks_that_cannot_be_told_of_an_unknown_timescale_are_refused),
+		cmocka_unit_test(
+			clocks_of_an_unknown_timescale_are_by_default_those_that_can_be_told),
+		cmocka_unit_test(a_source_is_the_system_or_a_ptp_hardware_clock_on_tai_or_utc),
 		cmocka_unit_test(the_file_that_is_installed_says_the_defaults),
 	};
 

@@ -46,14 +46,15 @@ static int load_leap(void **state)
 static struct answer ask_in_room(const void *req, uint32_t readable_bytes, uint32_t writable_bytes)
 {
 	uint8_t copy[VRTC_REQ_BYTES_MAX] = {0};
-	struct vrtc_instant now = {.known = true, .timebase_ns = NOW_UTC_NS + OFFSET_NS};
+	struct vrtc_instant now = {
+		.known = true, .timebase_ns = NOW_UTC_NS + OFFSET_NS, .leap = &leap};
 	struct vrtc_command cmd;
 	struct answer answer;
 
 	memset(&answer, 0x5a, sizeof(answer));
 	memcpy(copy, req, readable_bytes < sizeof(copy) ? readable_bytes : sizeof(copy));
 	vrtc_device_decode(&device, false, copy, readable_bytes, writable_bytes, &cmd);
-	answer.bytes = vrtc_device_respond(&device, &leap, &cmd, &now, answer.resp);
+	answer.bytes = vrtc_device_respond(&device, &cmd, &now, answer.resp);
 	assert_true(answer.bytes <= sizeof(answer.resp));
 	assert_true(answer.bytes <= writable_bytes);
 	return answer;
@@ -241,16 +242,16 @@ static void read_needs_the_time_of_its_clock_and_no_other_message_needs_any(void
 static void a_reading_that_the_host_cannot_give_is_eio(void **state)
 {
 	struct request r = make(VIRTIO_RTC_REQ_READ, UTC, 0);
-	struct vrtc_instant unknown = {.known = false, .timebase_ns = NOW_UTC_NS};
-	struct vrtc_instant before_1972 = {.known = true, .timebase_ns = 1};
+	struct vrtc_instant unknown = {.known = false, .timebase_ns = NOW_UTC_NS, .leap = &leap};
+	struct vrtc_instant before_1972 = {.known = true, .timebase_ns = 1, .leap = &leap};
 	uint8_t resp[VRTC_RESP_BYTES_MAX];
 	struct vrtc_command cmd;
 
 	(void)state;
 	vrtc_device_decode(&device, false, r.b, 16, 16, &cmd);
-	assert_int_equal(vrtc_device_respond(&device, &leap, &cmd, &unknown, resp), 16);
+	assert_int_equal(vrtc_device_respond(&device, &cmd, &unknown, resp), 16);
 	assert_int_equal(resp[0], VIRTIO_RTC_S_EIO);
-	assert_int_equal(vrtc_device_respond(&device, &leap, &cmd, &before_1972, resp), 16);
+	assert_int_equal(vrtc_device_respond(&device, &cmd, &before_1972, resp), 16);
 	assert_int_equal(resp[0], VIRTIO_RTC_S_EIO);
 }
 
@@ -468,11 +469,11 @@ static void a_device_without_clocks_says_so_and_has_no_clock_0(void **state)
 
 	(void)state;
 	vrtc_device_decode(&none, false, cfg.b, 8, 16, &cmd);
-	assert_int_equal(vrtc_device_respond(&none, &leap, &cmd, &now, resp), 16);
+	assert_int_equal(vrtc_device_respond(&none, &cmd, &now, resp), 16);
 	assert_int_equal(resp[0], VIRTIO_RTC_S_OK);
 	assert_int_equal(resp[8] | resp[9], 0);
 	vrtc_device_decode(&none, false, read.b, 16, 16, &cmd);
-	assert_int_equal(vrtc_device_respond(&none, &leap, &cmd, &now, resp), 16);
+	assert_int_equal(vrtc_device_respond(&none, &cmd, &now, resp), 16);
 	assert_int_equal(resp[0], VIRTIO_RTC_S_ENODEV);
 }
 

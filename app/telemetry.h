@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the daemon answers to dpdk-telemetry.py (rte_telemetry):
+ *
+ *	/rtc/time            what CLOCK_REALTIME shows, what the kernel and the leap-second table
+ *	                     say, and whether they agree
+ *	/rtc/sources         the sources of time: "system", then the paths of PTP hardware clocks
+ *	/rtc/source,INDEX    one of them, as of the last look
+ *
+ * The telemetry thread answers from a copy, which the main thread renews.
+ */
+#ifndef APP_TELEMETRY_H
+#define APP_TELEMETRY_H
+
+#include "sources.h"
+
+/* Once, after rte_eal_init(). Without telemetry (--no-telemetry) it does no harm. */
+void app_telemetry_register(void);
+
+/* Main thread. */
+void app_telemetry_publish(const struct app_sources *sources);
+
+#endif
