@@ -45,8 +45,11 @@ PURPOSES = {
     "lab-leap-interrupt": """The same with an alarm lcore that sleeps.""",
     "lab-leap-deleted": """The kernel leaves out 23:59:59: an alarm of that second expires at its
         start.""",
-    "lab-leap-untold": """A leap second with a kernel that was not told TAI: UTC is the host's, no
-        alarm is lost; how far off TAI and smeared UTC are, and what expires when, is measured.""",
+    "lab-leap-rate": """UTC read as fast as it can be while the kernel inserts a leap second, beside
+        CLOCK_REALTIME: how late either steps.""",
+    "lab-leap-rate-deleted": """The same while the kernel leaves out a second.""",
+    "lab-leap-untold": """As lab-leap-busy, with a kernel that was not told TAI.""",
+    "lab-leap-untold-deleted": """As lab-leap-deleted, with a kernel that was not told TAI.""",
     "lab-numa-requests": """Two nodes: an lcore on the node of the guest's memory serves its
         requests; with a single request lcore, the log says that it is remote.""",
     "lab-numa-alarms": """Two nodes, an alarm lcore on each: the one on the node of the guest's
@@ -172,6 +175,15 @@ class Laboratory:
 _laboratory = Laboratory()
 
 
+def _write_points(name, answer):
+    """For perf/leap: what a case read, into $DPDK_RTC_POINTS/NAME.dat."""
+    folder = os.environ.get("DPDK_RTC_POINTS")
+    points = [value for key, value in answer.every if key == "point"]
+    if folder and points:
+        with open(os.path.join(folder, name + ".dat"), "w", encoding="ascii") as data:
+            data.writelines(point + "\n" for point in points)
+
+
 def _run_case(name, bench):
     bench.needs_daemon()
     try:
@@ -181,6 +193,7 @@ def _run_case(name, bench):
     for key, value in answer.every:
         if key == "note":
             bench.note(value)
+    _write_points(name, answer)
     if "failed" in answer:
         with open(os.path.join(bench.log_dir, "lab-daemon.log"), "w", encoding="utf-8") as log:
             log.writelines(value + "\n" for key, value in answer.every if key == "log")

@@ -22,7 +22,10 @@ void lab_case_step_crashed(void);
 void lab_case_leap_busy(void);
 void lab_case_leap_interrupt(void);
 void lab_case_leap_deleted(void);
+void lab_case_leap_rate(void);
+void lab_case_leap_rate_deleted(void);
 void lab_case_leap_untold(void);
+void lab_case_leap_untold_deleted(void);
 
 /* case_numa.c */
 void lab_case_numa_requests(void);

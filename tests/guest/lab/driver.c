@@ -40,6 +40,16 @@ void lab_driver_start(struct vfe_session *s, const char *socket_path)
 	lab_driver_check(s, vfe_session_start(s), "connecting");
 }
 
+void lab_driver_start_polling(struct vfe_session *s, const char *socket_path)
+{
+	struct vfe_config config;
+
+	configure(&config, socket_path);
+	config.wait = VFE_WAIT_POLL;
+	lab_driver_check(s, vfe_session_init(s, &config), "guest memory");
+	lab_driver_check(s, vfe_session_start(s), "connecting");
+}
+
 void lab_driver_start_alarms(struct vfe_session *s, const char *socket_path, unsigned int buffers)
 {
 	struct vfe_config config;

@@ -14,6 +14,9 @@
 /** Connects and starts the requestq. */
 void lab_driver_start(struct vfe_session *s, const char *socket_path);
 
+/** The same for a driver that polls for its answers, which come the sooner for it. */
+void lab_driver_start_polling(struct vfe_session *s, const char *socket_path);
+
 /**
  * Connects with VIRTIO_RTC_F_ALARM and starts both queues. The case is skipped if the feature is
  * not offered.

@@ -14,9 +14,7 @@ void lab_look_take(struct vfe_session *s, uint16_t utc, uint16_t tai, uint16_t s
 	int64_t plus_ns, struct lab_look *look)
 {
 	look->tai_before_ns = lab_time_ns(CLOCK_TAI) + plus_ns;
-	look->host_before_ns = lab_time_ns(CLOCK_REALTIME);
 	lab_driver_read(s, utc, &look->utc_ns);
-	look->host_after_ns = lab_time_ns(CLOCK_REALTIME);
 	lab_driver_read(s, tai, &look->tai_ns);
 	lab_driver_read(s, smeared, &look->smeared_ns);
 	look->tai_after_ns = lab_time_ns(CLOCK_TAI) + plus_ns;
@@ -35,43 +33,22 @@ static void check_steady(const char *what, int64_t low_ns, int64_t reading_ns, i
 }
 
 /* If it stepped back between the two, it showed the end of the one or the start of the other. */
-static void check_stepping(const char *by, int64_t before_ns, int64_t reading_ns, int64_t after_ns)
+static void check_stepping(int64_t before_ns, int64_t reading_ns, int64_t after_ns)
 {
 	bool right = after_ns >= before_ns ? is_between(before_ns, reading_ns, after_ns)
 					   : reading_ns >= before_ns - SLACK_NS ||
 						     reading_ns <= after_ns + SLACK_NS;
 
 	lab_check(right,
-		"UTC reads %" PRId64 " ns; by %s it is %" PRId64 " before, %" PRId64 " after",
-		reading_ns, by, before_ns, after_ns);
+		"UTC reads %" PRId64 " ns; by TAI it is %" PRId64 " before, %" PRId64 " after",
+		reading_ns, before_ns, after_ns);
 }
 
 void lab_look_check(const struct lab_look *look, const struct lab_leap *leap)
 {
-	check_stepping("TAI", lab_leap_utc_ns(leap, look->tai_before_ns), look->utc_ns,
+	check_stepping(lab_leap_utc_ns(leap, look->tai_before_ns), look->utc_ns,
 		lab_leap_utc_ns(leap, look->tai_after_ns));
 	check_steady("TAI", look->tai_before_ns, look->tai_ns, look->tai_after_ns);
 	check_steady("smeared UTC", lab_leap_smeared_ns(leap, look->tai_before_ns),
 		look->smeared_ns, lab_leap_smeared_ns(leap, look->tai_after_ns));
-}
-
-void lab_look_check_host(const struct lab_look *look)
-{
-	check_stepping("the host", look->host_before_ns, look->utc_ns, look->host_after_ns);
-}
-
-static void widen(struct lab_error *error, int64_t low_ns, int64_t reading_ns, int64_t high_ns)
-{
-	if (low_ns - reading_ns > error->behind_ns)
-		error->behind_ns = low_ns - reading_ns;
-	if (reading_ns - high_ns > error->ahead_ns)
-		error->ahead_ns = reading_ns - high_ns;
-}
-
-void lab_look_measure(const struct lab_look *look, const struct lab_leap *leap,
-	struct lab_error *tai, struct lab_error *smeared)
-{
-	widen(tai, look->tai_before_ns, look->tai_ns, look->tai_after_ns);
-	widen(smeared, lab_leap_smeared_ns(leap, look->tai_before_ns), look->smeared_ns,
-		lab_leap_smeared_ns(leap, look->tai_after_ns));
 }

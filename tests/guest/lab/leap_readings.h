@@ -13,17 +13,9 @@
 struct lab_look {
 	int64_t tai_before_ns; /* the truth before the readings, and after them */
 	int64_t tai_after_ns;
-	int64_t host_before_ns; /* CLOCK_REALTIME before the reading of UTC, and after it */
-	int64_t host_after_ns;
 	int64_t utc_ns;
 	int64_t tai_ns;
 	int64_t smeared_ns;
-};
-
-/* How wrong a clock was at worst. */
-struct lab_error {
-	int64_t behind_ns;
-	int64_t ahead_ns;
 };
 
 /**
@@ -36,12 +28,5 @@ void lab_look_take(struct vfe_session *s, uint16_t utc, uint16_t tai, uint16_t s
 
 /** Each clock read what it should have, by TAI and the leap second. */
 void lab_look_check(const struct lab_look *look, const struct lab_leap *leap);
-
-/** UTC read what the host's CLOCK_REALTIME is, whatever that does. */
-void lab_look_check_host(const struct lab_look *look);
-
-/** Widens the errors of TAI and smeared UTC to what was read. */
-void lab_look_measure(const struct lab_look *look, const struct lab_leap *leap,
-	struct lab_error *tai, struct lab_error *smeared);
 
 #endif
