@@ -314,6 +314,7 @@ static void stop(struct daemon *d)
 		rte_eal_mp_wait_lcore();
 	for (unsigned i = 0; i < d->n_pollers; i++)
 		vrtc_poller_free(d->poller[i]);
+	app_telemetry_end();
 	app_sources_close(&d->sources);
 }
 

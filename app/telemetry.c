@@ -26,7 +26,7 @@ static struct {
 	struct {
 		const char *path;
 		bool is_utc;
-		struct vrtc_phc_status status;
+		const struct vrtc_phc *phc;
 	} source[APP_SOURCES_MAX];
 } last = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -95,20 +95,21 @@ static int clip(int64_t value)
 
 static void add_source(struct rte_tel_data *d, unsigned i)
 {
-	const struct vrtc_phc_status *status = &last.source[i].status;
+	struct vrtc_phc_status status;
 
 	rte_tel_data_add_dict_string(d, "source", source_name(i));
-	if (!last.source[i].path)
+	if (!last.source[i].phc)
 		return;
+	vrtc_phc_status(last.source[i].phc, &status);
 	rte_tel_data_add_dict_string(d, "timescale", last.source[i].is_utc ? "utc" : "tai");
-	rte_tel_data_add_dict_string(d, "state", vrtc_phc_state_name(status->state));
-	rte_tel_data_add_dict_string(d, "method", vrtc_phc_method_name(status->method));
-	rte_tel_data_add_dict_int(d, "error_bound_ns", clip(status->error_ns));
-	rte_tel_data_add_dict_int(d, "frequency_ppb", clip(status->frequency_ppb));
-	rte_tel_data_add_dict_int(d, "offset_ns", clip(status->offset_ns));
-	rte_tel_data_add_dict_int(d, "looks", clip((int64_t)status->looks));
-	rte_tel_data_add_dict_int(d, "looks_rejected", clip((int64_t)status->rejected));
-	rte_tel_data_add_dict_int(d, "steps", clip((int64_t)status->steps));
+	rte_tel_data_add_dict_string(d, "state", vrtc_phc_state_name(status.state));
+	rte_tel_data_add_dict_string(d, "method", vrtc_phc_method_name(status.method));
+	rte_tel_data_add_dict_int(d, "error_bound_ns", clip(status.error_ns));
+	rte_tel_data_add_dict_int(d, "frequency_ppb", clip(status.frequency_ppb));
+	rte_tel_data_add_dict_int(d, "offset_ns", clip(status.offset_ns));
+	rte_tel_data_add_dict_int(d, "looks", clip((int64_t)status.looks));
+	rte_tel_data_add_dict_int(d, "looks_rejected", clip((int64_t)status.rejected));
+	rte_tel_data_add_dict_int(d, "steps", clip((int64_t)status.steps));
 }
 
 static int answer_source(const char *cmd, const char *params, struct rte_tel_data *d)
@@ -144,6 +145,13 @@ void app_telemetry_register(void)
 		"A source of time, as of the last look. Parameter: its index in /rtc/sources");
 }
 
+void app_telemetry_end(void)
+{
+	pthread_mutex_lock(&last.mutex);
+	last.n = 0;
+	pthread_mutex_unlock(&last.mutex);
+}
+
 void app_telemetry_publish(const struct app_sources *sources)
 {
 	pthread_mutex_lock(&last.mutex);
@@ -158,7 +166,7 @@ void app_telemetry_publish(const struct app_sources *sources)
 	for (unsigned i = 0; i < sources->n; i++) {
 		last.source[i].path = sources->source[i].path;
 		last.source[i].is_utc = sources->source[i].time.phc_is_utc;
-		last.source[i].status = sources->source[i].status;
+		last.source[i].phc = sources->source[i].phc;
 	}
 	pthread_mutex_unlock(&last.mutex);
 }

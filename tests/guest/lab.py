@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 
 from vm import (BOOT_S, EXIT_UNAVAILABLE, HERE, Answer, Failure, Guest, Process, Qmp, Skip, check,
-                find_daemon, provide)
+                find_daemon, host_clocks, provide)
 
 # Longer than the laboratory itself allows a case (CASE_MS_MAX in lab/main.c).
 CASE_S = 120
@@ -62,7 +62,8 @@ PURPOSES = {
 class LabGuest(Guest):
     """The laboratory's machine: four CPUs and half a gigabyte of memory, on two nodes."""
 
-    def __init__(self, log_dir, initrd):  # pylint: disable=super-init-not-called
+    def __init__(self, log_dir, initrd, device_args=(),  # pylint: disable=super-init-not-called
+                 cmdline=""):
         self.name = "lab"
         self.facts_path = os.path.join(log_dir, "lab-facts.log")
         self.console_path = os.path.join(log_dir, "lab-console.log")
@@ -72,14 +73,15 @@ class LabGuest(Guest):
         monitor, monitor_qemu = socket.socketpair()
         nodes = []
         for node, cpus in enumerate(("0-1", "2-3")):
-            nodes += ["-object", f"memory-backend-ram,id=mem{node},size=256M",
+            # Shared, as a vhost-user device needs it.
+            nodes += ["-object", f"memory-backend-memfd,id=mem{node},size=256M,share=on",
                       "-numa", f"node,nodeid={node},memdev=mem{node},cpus={cpus}"]
         argv = [
             # DPDK wants more of a CPU than QEMU's default has.
             provide("fetch-qemu"), "-nodefaults", "-no-user-config", "-display", "none",
             "-accel", "tcg", "-cpu", "max", "-M", "q35", "-smp", "4", "-m", "512M", *nodes,
             "-kernel", os.path.join(provide("build-guest"), "vmlinuz"), "-initrd", initrd,
-            "-append", "console=ttyS0 panic=-1 quiet", "-no-reboot",
+            "-append", f"console=ttyS0 panic=-1 quiet {cmdline}", "-no-reboot", *device_args,
             "-chardev", f"file,id=console,path={self.console_path}", "-serial", "chardev:console",
             "-chardev", f"socket,id=line,fd={line_qemu.fileno()}", "-serial", "chardev:line",
             "-chardev", f"socket,id=monitor,fd={monitor_qemu.fileno()}",
@@ -99,15 +101,26 @@ class LabGuest(Guest):
         while self._fact(seconds)[0] != "ready":
             pass
 
-    def case(self, name):
-        """Runs one; returns its facts, the last of which is the verdict."""
+    def case(self, name, seconds=CASE_S):
+        """Runs one; returns its facts, the last of which is the verdict. A reading that is to be
+        compared with the host's clocks is begun by us: `answer.readings` has them, before and
+        after each, and how far off it claims to be at most."""
         answer = Answer(name)
+        answer.readings = []
         self.step_now = name
         self._send(name)
+        before = None
         while True:
-            key, value, _ = self._fact(CASE_S)
+            key, value, clocks = self._fact(seconds)
             if key == "ready":
                 return answer
+            if key == "begin":
+                before = host_clocks()
+                self._send("go")
+            elif key == "reading":
+                answer.readings.append([int(value), before, clocks, 0])
+            elif key == "bound":
+                answer.readings[-1][3] = int(value)
             answer[key] = value
             answer.every.append((key, value))
 
@@ -131,7 +144,8 @@ class Laboratory:
             self.dir = tempfile.mkdtemp(prefix="dpdk-rtc-lab-")
             atexit.register(self.close)
             self.made = subprocess.run(
-                [os.path.join(HERE, "lab", "build"), find_daemon(), self.dir],
+                [os.path.join(HERE, "lab", "build"), find_daemon(), provide("build-guest"),
+                 self.dir],
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=300,
                 check=False)
         if self.made.returncode == EXIT_UNAVAILABLE:
@@ -184,12 +198,13 @@ def _write_points(name, answer):
             data.writelines(point + "\n" for point in points)
 
 
-def _run_case(name, bench):
-    bench.needs_daemon()
-    try:
-        answer = _laboratory.run(name)
-    finally:
-        _laboratory.keep_logs(bench.log_dir)
+def build_initrd():
+    """The laboratory's initramfs; Skip, if it cannot be had."""
+    return _laboratory.build()
+
+
+def judge(name, answer, bench):
+    """What a case's facts say of it."""
     for key, value in answer.every:
         if key == "note":
             bench.note(value)
@@ -201,6 +216,15 @@ def _run_case(name, bench):
     if "skipped" in answer:
         raise Skip(answer["skipped"].partition(": ")[2])
     check(answer["passed"] == name, f"the laboratory passed {answer['passed']}")
+
+
+def _run_case(name, bench):
+    bench.needs_daemon()
+    try:
+        answer = _laboratory.run(name)
+    finally:
+        _laboratory.keep_logs(bench.log_dir)
+    judge(name, answer, bench)
 
 
 def _make(case_name, purpose):

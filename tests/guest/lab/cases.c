@@ -22,6 +22,8 @@ const struct lab_case lab_cases[] = {
 	{"leap-rate-deleted", lab_case_leap_rate_deleted},
 	{"leap-untold", lab_case_leap_untold},
 	{"leap-untold-deleted", lab_case_leap_untold_deleted},
+	{"phc", lab_case_phc},
+	{"phc-lost", lab_case_phc_lost},
 	{"numa-requests", lab_case_numa_requests},
 	{"numa-alarms", lab_case_numa_alarms},
 	{"numa-full", lab_case_numa_full},

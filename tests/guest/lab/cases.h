@@ -28,6 +28,8 @@ void lab_case_leap_untold(void);
 void lab_case_leap_untold_deleted(void);
 
 /* case_numa.c */
+void lab_case_phc(void);
+void lab_case_phc_lost(void);
 void lab_case_numa_requests(void);
 void lab_case_numa_alarms(void);
 void lab_case_numa_full(void);

@@ -90,8 +90,10 @@ bool lab_driver_next_alarm(struct vfe_session *s, uint16_t *clock, unsigned int 
 {
 	int result = vfe_rtc_alarm_wait(s, clock, true, timeout_ms);
 
-	/* A buffer that came back without a call is a device that forgot to call. */
-	if (result == -ETIMEDOUT && !strstr(vfe_error(s), "no call came"))
+	/* The buffer is there and the call is not: it is on its way, or the device forgot it. */
+	if (result == -ETIMEDOUT && strstr(vfe_error(s), "no call came"))
+		result = vfe_rtc_alarm_wait(s, clock, true, LAB_PATIENCE_MS);
+	else if (result == -ETIMEDOUT)
 		return false;
 	lab_driver_check(s, result, "waiting for an alarm");
 	return true;

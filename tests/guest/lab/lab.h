@@ -30,6 +30,9 @@ void lab_skip(const char *format, ...) __attribute__((format(printf, 1, 2), nore
 /** What was measured; the runner prints it behind the case's name. */
 void lab_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/** How long a case shall measure, from the kernel's command line (lab.seconds=N). */
+unsigned int lab_seconds(unsigned int otherwise);
+
 /* Ends the case unless the condition holds; the text says what is wrong if it does not. */
 #define lab_check(condition, ...)                                                                  \
 	do {                                                                                       \

@@ -27,7 +27,7 @@
 #include "line.h"
 
 /* How long a case may run, and how long the runner may think between two. */
-#define CASE_MS_MAX   100000
+#define CASE_MS_MAX   100000 /* and what the runner asks for, see lab_seconds() */
 #define RUNNER_MS_MAX 600000
 #define LOG_LINES_MAX 60
 
@@ -75,6 +75,22 @@ void lab_skip(const char *format, ...)
 	_exit(STATUS_SKIPPED);
 }
 
+unsigned int lab_seconds(unsigned int otherwise)
+{
+	static const char name[] = "lab.seconds=";
+	FILE *file = fopen("/proc/cmdline", "re");
+	char cmdline[2048] = "";
+	const char *found;
+
+	if (file) {
+		if (!fgets(cmdline, sizeof(cmdline), file))
+			cmdline[0] = '\0';
+		fclose(file);
+	}
+	found = strstr(cmdline, name);
+	return found ? (unsigned int)atoi(found + strlen(name)) : otherwise;
+}
+
 void lab_note(const char *format, ...)
 {
 	va_list args;
@@ -115,7 +131,7 @@ static void end_all_others(void)
 
 static int run_child(const struct lab_case *c)
 {
-	int64_t deadline_ns = vfe_deadline_in_ms(CASE_MS_MAX);
+	int64_t deadline_ns = vfe_deadline_in_ms(CASE_MS_MAX + 1000 * lab_seconds(0));
 	int status = 0;
 	pid_t pid = fork();
 
