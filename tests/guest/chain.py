@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A chain of two: the host's daemon, whose clocks are PTP hardware clocks in the laboratory's guest,
-and the daemon in there, which has one of them for its source of time. `CASES` is for run's own.
+"""A chain of two: the host's daemon, whose clocks are PTP hardware clocks in the laboratory's
+guest, and the daemon in there, which has one of them for its source of time. `CASES` is for run's
+own.
 """
 
 import os

@@ -75,12 +75,12 @@ no_reports() {
 
 stage_gcc() {
 	must "build with gcc" build build gcc
-	run_suites build 1 "unit style daemon"
+	run_suites build 1 "unit sim style daemon"
 }
 
 stage_clang() {
 	must "build with clang" build build-clang clang
-	run_suites build-clang 1 "unit daemon"
+	run_suites build-clang 1 "unit sim daemon"
 }
 
 stage_sanitize() {
@@ -94,7 +94,7 @@ stage_sanitize() {
 	export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1
 	ASAN_OPTIONS+=:check_initialization_order=1:log_path=$logs/sanitizer
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-	run_suites build-sanitize 3 "unit daemon"
+	run_suites build-sanitize 3 "unit sim daemon"
 	no_reports "no report of a sanitizer" "$logs"/sanitizer.*
 }
 
@@ -102,7 +102,7 @@ stage_threads() {
 	must "build with ThreadSanitizer" build build-threads gcc --buildtype=debugoptimized \
 		-Db_sanitize=thread -Dwerror=false
 	export TSAN_OPTIONS=exitcode=66:log_path=$logs/race:suppressions=$PWD/$support/threads.supp
-	run_suites build-threads 3 "unit daemon"
+	run_suites build-threads 3 "unit sim daemon"
 	no_reports "no report of ThreadSanitizer" "$logs"/race.*
 }
 
@@ -114,7 +114,7 @@ stage_valgrind() {
 		--errors-for-leak-kinds=definite)
 	# -O1: valgrind translates what it runs, and debugging at -O0 would double its work.
 	must "build for valgrind" build build-valgrind gcc --buildtype=debug -Doptimization=1
-	run_suites build-valgrind 10 unit --wrapper "${valgrind[*]}"
+	run_suites build-valgrind 10 "unit sim" --wrapper "${valgrind[*]}"
 	# Here valgrind runs the daemon, not the test that talks to it: see valgrind-daemon.sh.
 	export DPDK_RTC=$PWD/$support/valgrind-daemon.sh
 	export VALGRIND_DAEMON="${valgrind[*]} --log-file=$logs/daemon.%p"
@@ -227,7 +227,7 @@ rm -rf "${logs:?}"/*
 case $stage in
 suites:*)
 	label=${stage#suites:build-}
-	run_suites "${stage#suites:}" 1 "unit daemon"
+	run_suites "${stage#suites:}" 1 "unit sim daemon"
 	;;
 gcc | clang | sanitize | threads | valgrind | lint | root | guest) "stage_$stage" ;;
 *)

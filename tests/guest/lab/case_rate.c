@@ -28,7 +28,7 @@
 #define SLACK_NS   100000
 #define POINTS_MAX 400
 
-/* One reading, relative to the step: on TAI, and how far the clocks are from TAI less the offset. */
+/* One reading, relative to the step; clocks as how far they are from TAI less the offset. */
 struct shot {
 	int64_t before_ns;
 	int64_t after_ns;
