@@ -964,6 +964,91 @@ static void step_hwclock(const char *step)
 	fact("hwclock=%s", text);
 }
 
+/* --- Programs -------------------------------------------------------------------------------- */
+
+static pid_t start_shell(const char *command, int *output_fd)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		int null_fd = open("/dev/null", O_RDONLY);
+
+		setpgid(0, 0);
+		dup2(null_fd, STDIN_FILENO);
+		dup2(ends[1], STDOUT_FILENO);
+		dup2(ends[1], STDERR_FILENO);
+		setenv("PATH", "/usr/sbin:/usr/bin:/bin", 1);
+		execl("/busybox", "sh", "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	*output_fd = ends[0];
+	return pid;
+}
+
+/* Reports what there is to read, line by line; false: the other end is closed. */
+static bool report_output(int fd, char *line, size_t size, size_t *length)
+{
+	char c;
+	ssize_t n = read(fd, &c, 1);
+
+	if (n <= 0)
+		return false;
+	if (c == '\n' || *length == size - 1) {
+		line[*length] = '\0';
+		fact("run=%s", line);
+		*length = 0;
+	}
+	if (c != '\n')
+		line[(*length)++] = c;
+	return true;
+}
+
+/*
+ * "SECONDS:COMMAND LINE": has a shell run it, for so long at most, and reports each line of what it
+ * says. What it leaves in the background, with its output elsewhere, goes on.
+ */
+static void step_run(const char *argument)
+{
+	char *command;
+	long seconds = strtol(argument, &command, 10);
+	int64_t until_ns = now_ns(CLOCK_MONOTONIC) + seconds * NS_PER_S;
+	char line[512];
+	size_t length = 0;
+	int status = 0;
+	int fd = -1;
+	pid_t pid;
+
+	if (*command != ':') {
+		fail("run:SECONDS:COMMAND");
+		return;
+	}
+	pid = start_shell(command + 1, &fd);
+	if (pid < 0) {
+		fail("fork: %s", strerror(errno));
+		return;
+	}
+	for (;;) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		int64_t left_ms = (until_ns - now_ns(CLOCK_MONOTONIC)) / 1000000;
+
+		if (left_ms <= 0 || poll(&p, 1, (int)left_ms) == 0) {
+			kill(-pid, SIGTERM);
+			fact("run.ended=%ld", seconds);
+			break;
+		}
+		if (!report_output(fd, line, sizeof(line), &length))
+			break;
+	}
+	close(fd);
+	waitpid(pid, &status, 0);
+	fact("run.status=%d", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
 /* Sleeps as `mem` or `freeze` until something wakes the machine, or fails to sleep. */
 static void step_suspend(const char *state)
 {
@@ -1019,9 +1104,19 @@ static void take_host_steps(void);
 /* Runs one step, "NAME" or "NAME:ARGUMENT:ARGUMENT". */
 static void run_step(const char *step)
 {
-	char copy[128], *save, *name, *a, *b;
+	char copy[1024], *save, *name, *a, *b;
 	long first, second;
 
+	failure[0] = '\0';
+	/* A command line has colons of its own. */
+	if (strncmp(step, "run:", 4) == 0) {
+		step_run(step + 4);
+		if (failure[0])
+			fact("failed=run: %s", failure);
+		else
+			fact("done=run");
+		return;
+	}
 	snprintf(copy, sizeof(copy), "%s", step);
 	name = strtok_r(copy, ":", &save);
 	if (!name)
@@ -1030,7 +1125,6 @@ static void run_step(const char *step)
 	b = strtok_r(NULL, ":", &save);
 	first = a ? atol(a) : 0;
 	second = b ? atol(b) : 0;
-	failure[0] = '\0';
 
 	if (strcmp(name, "load") == 0)
 		step_load(a ? a : MODULE);
@@ -1099,7 +1193,7 @@ static void run_step(const char *step)
 
 static void take_host_steps(void)
 {
-	char text[128];
+	char text[1024];
 
 	fact("ready=host");
 	while (host_line(text, sizeof(text)) && strcmp(text, "end") != 0)

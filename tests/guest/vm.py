@@ -334,6 +334,16 @@ VHOST = "vhost-user-rtc-pci"
 TEST_DEVICE = "vhost-user-test-device-pci,virtio-id=17,num_vqs=2,vq_size=64,config_size=0"
 
 
+def join_archives(first, second, path):
+    """Two archives, one behind the other, as the kernel takes them for an initramfs."""
+    with open(path, "wb") as joined:
+        for part in (first, second):
+            with open(part, "rb") as archive:
+                joined.write(archive.read())
+            joined.write(b"\0" * (-joined.tell() % 4))
+    return path
+
+
 @dataclasses.dataclass
 class Machine:
     """What differs between the machines that QEMU makes."""
@@ -361,7 +371,7 @@ MICROVM = Machine(
 class Guest:
     """A QEMU with our guest. Give it QEMU's arguments for the device, then drive it by steps."""
 
-    def __init__(self, name, log_dir, device_args, machine=Q35, reboots=False):
+    def __init__(self, name, log_dir, device_args, machine=Q35, reboots=False, tools=None):
         self.name = name
         self.facts_path = os.path.join(log_dir, name + "-facts.log")
         self.console_path = os.path.join(log_dir, name + "-console.log")
@@ -371,13 +381,16 @@ class Guest:
         self.machine = machine
         qemu = provide("fetch-qemu", machine.processor)
         image = provide("build-guest", machine.processor)
+        initrd = os.path.join(image, "initrd.img")
+        if tools:
+            initrd = join_archives(initrd, tools, os.path.join(log_dir, name + "-initrd.img"))
         line, line_qemu = socket.socketpair()
         monitor, monitor_qemu = socket.socketpair()
         argv = [
             qemu, "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg",
             *machine.args, "-m", "256M",
             "-object", "memory-backend-memfd,id=mem,size=256M,share=on",
-            "-kernel", os.path.join(image, "vmlinuz"), "-initrd", os.path.join(image, "initrd.img"),
+            "-kernel", os.path.join(image, "vmlinuz"), "-initrd", initrd,
             "-append", f"panic=-1 {machine.cmdline} plan={machine.load},host",
             "-chardev", f"file,id=console,path={self.console_path}", "-serial", "chardev:console",
             "-chardev", f"socket,id=line,fd={line_qemu.fileno()}",
@@ -487,6 +500,11 @@ class Guest:
         return self.finish(self.begin(step), seconds)
 
     # Steps that several cases need.
+
+    def run(self, command, seconds=10):
+        """Has the guest's shell run a command; returns what it said, line by line."""
+        answer = self.step(f"run:{seconds}:{command}", seconds + STEP_S)
+        return [value for key, value in answer.every if key == "run"]
 
     def clock_types(self):
         """{index of /dev/ptpN: (type, variant)} by the names the kernel gave."""

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What each clock shows by the text of the specification and decision D1, as closed formulas: exact
+ * What each clock shows by the specification and decision D1, as closed formulas: exact
  * rational numbers, from the definition of the leap second alone. Nothing of lib/rtc is used, so
  * that the two can be held against each other.
  *
- * With L the midnight behind the leap second (UTC, POSIX count), d = TAI - UTC before it, and k = +1
- * or -1, on an axis t of TAI:
+ * With L the midnight behind the leap second (UTC, POSIX count), d = TAI - UTC before it, and k =
+ * +1 or -1, on an axis t of TAI:
  *
  *	UTC          t - d before the step, t - d - k from it on; the step is where 23:59:60
  *	             begins, t = L + d (k = +1), or where 23:59:59 would, t = L + d - 1 s (k = -1)

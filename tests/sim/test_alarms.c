@@ -69,7 +69,7 @@ static void assert_first(const struct vrtc_clock *clock, int64_t alarm_ns)
 	assert_true(read_at(clock, tai_ns - 1) < alarm_ns);
 }
 
-/* An alarm at what the clock shows at an instant expires then, or before if it showed it already. */
+/* An alarm at what the clock shows at an instant expires then, or before if it was shown before. */
 static void assert_round_trip(const struct vrtc_clock *clock, int64_t tai_ns)
 {
 	int64_t shown_ns = read_at(clock, tai_ns);

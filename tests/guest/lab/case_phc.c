@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A chain: the host's daemon makes a PTP hardware clock of this guest's kernel, and a daemon in here
+ * A chain: the daemon of the host makes a PTP hardware clock of this kernel, and a daemon in here
  * takes its time from that. What its driver reads is compared with the clock itself, by
  * CLOCK_MONOTONIC_RAW, and by the runner with the host's.
  */

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * dpdk-rtc-readings: what a reading costs the lcore, for each clock, beside clock_gettime() of the
+ * vDSO: time by batches that are interleaved, and instructions where the machine counts them.
+ *
+ * No device and no ring: what session.c does between the pop and the response. The PTP hardware
+ * clock is a line that is published once; /dev/ptpN is not needed.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/perf_event.h>
+
+#include "clock.h"
+#include "figures.h"
+#include "hosttime.h"
+#include "timesource.h"
+#include "wire.h"
+
+#define BATCHES 2000
+#define CALLS   1000
+/* Calls that instructions are counted over. */
+#define COUNTED 100000
+
+struct subject {
+	const char *name;
+	const struct vrtc_timesource *source; /* NULL: clock_gettime() alone */
+	struct vrtc_clock clock;
+	clockid_t id;
+};
+
+static struct vrtc_hosttime host;
+static struct vrtc_leap_table table;
+static struct vrtc_phc phc;
+static const struct vrtc_timesource by_system = {.host = &host};
+static const struct vrtc_timesource by_phc = {.host = &host, .phc = &phc};
+static const struct vrtc_timesource by_phc_utc = {.host = &host, .phc = &phc, .phc_is_utc = true};
+
+static const struct subject subjects[] = {
+	{"clock_gettime(CLOCK_REALTIME)", NULL, {0}, CLOCK_REALTIME},
+	{"clock_gettime(CLOCK_TAI)", NULL, {0}, CLOCK_TAI},
+	{"clock_gettime(CLOCK_BOOTTIME)", NULL, {0}, CLOCK_BOOTTIME},
+	{"UTC", &by_system, {.type = VIRTIO_RTC_CLOCK_UTC}, 0},
+	{"TAI", &by_system, {.type = VIRTIO_RTC_CLOCK_TAI}, 0},
+	{"MONOTONIC", &by_system, {.type = VIRTIO_RTC_CLOCK_MONOTONIC}, 0},
+	{"UTC_SMEARED, NOON_LINEAR", &by_system,
+		{.type = VIRTIO_RTC_CLOCK_UTC_SMEARED, .smear = VIRTIO_RTC_SMEAR_NOON_LINEAR}, 0},
+	{"UTC_SMEARED, UTC_SLS", &by_system,
+		{.type = VIRTIO_RTC_CLOCK_UTC_SMEARED, .smear = VIRTIO_RTC_SMEAR_UTC_SLS}, 0},
+	{"UTC_MAYBE_SMEARED", &by_system, {.type = VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED}, 0},
+	{"TAI of a PHC", &by_phc, {.type = VIRTIO_RTC_CLOCK_TAI}, 0},
+	{"UTC of a PHC", &by_phc, {.type = VIRTIO_RTC_CLOCK_UTC}, 0},
+	{"UTC of a PHC on UTC", &by_phc_utc, {.type = VIRTIO_RTC_CLOCK_UTC}, 0},
+};
+#define SUBJECTS (sizeof(subjects) / sizeof(subjects[0]))
+
+static volatile uint64_t sink;
+
+static uint64_t call(const struct subject *subject)
+{
+	struct vrtc_instant now;
+	uint64_t reading_ns = 0;
+
+	if (!subject->source)
+		return (uint64_t)vrtc_hosttime_clock_ns(subject->id);
+	vrtc_timesource_read(subject->source, vrtc_clock_timebase(&subject->clock), &now);
+	if (!now.known ||
+		!vrtc_clock_read(&subject->clock, now.leap, now.timebase_ns, &reading_ns)) {
+		fprintf(stderr, "%s cannot be read\n", subject->name);
+		exit(1);
+	}
+	return reading_ns;
+}
+
+static int64_t raw_ns(void)
+{
+	return vrtc_hosttime_clock_ns(CLOCK_MONOTONIC_RAW);
+}
+
+static int64_t time_batch(const struct subject *subject)
+{
+	int64_t begin_ns = raw_ns();
+
+	for (int i = 0; i < CALLS; i++)
+		sink = call(subject);
+	return raw_ns() - begin_ns;
+}
+
+/* A call's instructions in user mode; 0: this machine does not count them for us. */
+static double count_instructions(const struct subject *subject)
+{
+	struct perf_event_attr attributes = {.type = PERF_TYPE_HARDWARE,
+		.size = sizeof(attributes),
+		.config = PERF_COUNT_HW_INSTRUCTIONS,
+		.exclude_kernel = 1,
+		.exclude_hv = 1};
+	int fd = (int)syscall(SYS_perf_event_open, &attributes, 0, -1, -1, 0);
+	uint64_t begin = 0, end = 0;
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, &begin, sizeof(begin)) != sizeof(begin))
+		begin = 0;
+	for (int i = 0; i < COUNTED; i++)
+		sink = call(subject);
+	if (read(fd, &end, sizeof(end)) != sizeof(end))
+		end = begin;
+	close(fd);
+	return (double)(end - begin) / COUNTED;
+}
+
+static int load_table(const char *path)
+{
+	static char text[256 * 1024];
+	FILE *file = fopen(path, "re");
+	size_t bytes = file ? fread(text, 1, sizeof(text), file) : 0;
+
+	if (file)
+		fclose(file);
+	return vrtc_leap_parse(&table, text, bytes, NULL) == VRTC_LEAP_OK ? 0 : -1;
+}
+
+static void publish_phc(void)
+{
+	struct vrtc_phc_line line = {.time0_ns = vrtc_hosttime_clock_ns(CLOCK_REALTIME),
+		.bent_rate = (INT64_C(1) << VRTC_PHC_RATE_SHIFT) / 3,
+		.bend = UINT64_MAX / 4,
+		.rate = (INT64_C(1) << VRTC_PHC_RATE_SHIFT) / 3,
+		.counts_max = UINT64_MAX / 4};
+
+	phc.counter = vrtc_counter_choose();
+	line.counter0 = vrtc_counter_read(phc.counter);
+	vrtc_phc_line_publish(&phc.published, &line);
+}
+
+int main(void)
+{
+	static int64_t ns[SUBJECTS][BATCHES];
+	struct vrtc_hosttime_report report;
+	struct perf_figures base = {0};
+
+	if (load_table("/usr/share/zoneinfo/leap-seconds.list")) {
+		fprintf(stderr, "dpdk-rtc-readings: no leap-second table (package tzdata)\n");
+		return 1;
+	}
+	vrtc_hosttime_init(&host, VRTC_HOST_UTC, &table, &report);
+	publish_phc();
+	for (int b = 0; b < BATCHES; b++)
+		for (unsigned s = 0; s < SUBJECTS; s++)
+			ns[s][b] = time_batch(&subjects[s]);
+	perf_figures_print_head();
+	for (unsigned s = 0; s < SUBJECTS; s++) {
+		struct perf_figures f = perf_figures_of(ns[s], BATCHES, 1.0 / CALLS);
+
+		if (s == 0)
+			base = f;
+		perf_figures_print(subjects[s].name, "ns", &f);
+	}
+	printf("\nmedian by that of clock_gettime(CLOCK_REALTIME), and instructions of a call:\n");
+	for (unsigned s = 0; s < SUBJECTS; s++) {
+		struct perf_figures f = perf_figures_of(ns[s], BATCHES, 1.0 / CALLS);
+		double instructions = count_instructions(&subjects[s]);
+
+		printf("%-32s %5.2f  ", subjects[s].name, f.p50 / base.p50);
+		if (instructions > 0)
+			printf("%.0f\n", instructions);
+		else
+			printf("not counted here\n");
+	}
+	return 0;
+}
