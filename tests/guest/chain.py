@@ -51,5 +51,6 @@ def chain_phc(bench):
 @case
 def chain_phc_lost(bench):
     """The PTP hardware clock's driver is taken away: readings go on for the holdover, then answer
-    EIO, all but the monotonic clock's; it is put back, and they are there again; twice."""
+    EIO, all but the monotonic clock's, and those of another device on system time; it is put
+    back, and they are there again; twice."""
     run_lab_case(bench, "phc-lost")

@@ -26,13 +26,15 @@
 #include "telemetry.h"
 #include "wire.h"
 
-#define CLOCKS     "tai,utc,utc-smeared,monotonic"
-#define HOLDOVER   "2"
-#define SHOTS_MAX  100000
-#define PAUSE_MS   5
-#define HOST_LOOKS 20
+#define CLOCKS       "tai,utc,utc-smeared,monotonic"
+#define CONFIG       "/run/lab/two.ini"
+#define OTHER_SOCKET "/run/lab/other.sock"
+#define HOLDOVER     "2"
+#define SHOTS_MAX    100000
+#define PAUSE_MS     5
+#define HOST_LOOKS   20
 /* The clock's rate against the raw one, over the ms between two readings. */
-#define RATE_SLACK 2000 /* one part in so many */
+#define RATE_SLACK   2000 /* one part in so many */
 
 enum { TAI, UTC, SMEARED, MONOTONIC };
 
@@ -184,16 +186,38 @@ static void await_status(struct vfe_session *s, uint16_t clock, uint8_t status, 
 	}
 }
 
+/* Two devices of one process: one by the clock, one by the system. */
+static pid_t start_two(const char *phc, struct vfe_session *s, struct vfe_session *other)
+{
+	static const char *const args[] = {"--config", CONFIG, NULL};
+	FILE *file = fopen(CONFIG, "we");
+	pid_t daemon;
+
+	lab_check(file, CONFIG ": %s", strerror(errno));
+	fprintf(file,
+		"[global]\nidle = interrupt\nphc_holdover = " HOLDOVER "\n"
+		"[device rtc]\nsocket = " LAB_DAEMON_SOCKET "\nclocks = " CLOCKS
+		"\nsource = phc:%s\n"
+		"[device other]\nsocket = " OTHER_SOCKET "\nclocks = " CLOCKS "\n",
+		phc);
+	lab_check(fclose(file) == 0, CONFIG ": %s", strerror(errno));
+	daemon = lab_daemon_start(args);
+	lab_daemon_await_log("is followed", 1, NULL, 0);
+	lab_driver_start(s, LAB_DAEMON_SOCKET);
+	lab_driver_start(other, OTHER_SOCKET);
+	return daemon;
+}
+
 void lab_case_phc_lost(void)
 {
-	struct vfe_session s;
+	struct vfe_session s, other;
 	int64_t gone_ns;
 	char phc[32];
 	pid_t daemon;
 
 	lab_phc_load();
 	lab_phc_find(VIRTIO_RTC_CLOCK_TAI, phc, sizeof(phc));
-	daemon = start_daemon(phc, &s);
+	daemon = start_two(phc, &s, &other);
 	for (uint16_t clock = TAI; clock <= MONOTONIC; clock++)
 		lab_check(read_status(&s, clock) == VIRTIO_RTC_S_OK, "clock %u is not read", clock);
 	for (unsigned int life = 1; life <= 2; life++) {
@@ -207,6 +231,9 @@ void lab_case_phc_lost(void)
 		await_status(&s, SMEARED, VIRTIO_RTC_S_EIO, "the clock is gone");
 		lab_check(read_status(&s, MONOTONIC) == VIRTIO_RTC_S_OK,
 			"the monotonic clock needs a PTP hardware clock");
+		for (uint16_t clock = TAI; clock <= MONOTONIC; clock++)
+			lab_check(read_status(&other, clock) == VIRTIO_RTC_S_OK,
+				"clock %u of the device on system time is not read", clock);
 		lab_daemon_await_log("cannot be read for longer", life, NULL, 0);
 		lab_phc_bind();
 		await_status(&s, TAI, VIRTIO_RTC_S_OK, "the clock is back");
@@ -214,5 +241,6 @@ void lab_case_phc_lost(void)
 		lab_daemon_await_log("is followed", life + 1, NULL, 0);
 	}
 	vfe_session_fini(&s);
+	vfe_session_fini(&other);
 	lab_daemon_stop(daemon);
 }
