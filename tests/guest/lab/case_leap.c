@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon.h"
 #include "driver.h"
@@ -14,6 +15,7 @@
 #include "lab.h"
 #include "leap_readings.h"
 #include "leap_second.h"
+#include "telemetry.h"
 
 #define CLOCKS "utc-smeared:noon-linear+alarm,utc+alarm,utc+alarm,tai+alarm"
 
@@ -72,6 +74,23 @@ static void set_alarms(struct scene *scene)
 		lab_driver_set_alarm(&scene->s, clock, alarm[clock].alarm_ns);
 }
 
+/* Telemetry says the same as the log. */
+static void check_telemetry(const struct lab_leap *leap, bool kernel_told)
+{
+	char answer[2048];
+	int fd = lab_telemetry_open();
+
+	lab_telemetry_ask(fd, "/rtc/time", answer, sizeof(answer));
+	close(fd);
+	lab_check(strstr(answer, "\"kernel\":\"leap-second-not-announced\""), "/rtc/time: %s",
+		answer);
+	lab_check(lab_telemetry_number(answer, "table_tai_s") == leap->before_s &&
+			  lab_telemetry_number(answer, "kernel_tai_s") ==
+				  (kernel_told ? leap->before_s : 0) &&
+			  lab_telemetry_number(answer, "table_expired") == 0,
+		"/rtc/time: %s", answer);
+}
+
 static void open_scene(
 	struct scene *scene, const char *idle, enum lab_leap_kind kind, bool kernel_told)
 {
@@ -85,6 +104,7 @@ static void open_scene(
 	scene->daemon = lab_daemon_start(args);
 	/* Ten minutes before it, nobody has told the kernel of the leap second yet. */
 	lab_daemon_await_log("of which the kernel was not told", 1, NULL, 0);
+	check_telemetry(&scene->leap, kernel_told);
 	lab_driver_start_alarms(&scene->s, LAB_DAEMON_SOCKET, 8);
 	lab_time_set(BEGIN_NS);
 	lab_time_plan_leap_second(kind == LAB_LEAP_INSERTED);
