@@ -275,6 +275,7 @@ static void loop(struct daemon *d)
 		{.fd = d->clock_set_fd, .events = POLLIN},
 		{.fd = d->attention_fd, .events = POLLIN},
 		{.fd = d->sources.attention_fd, .events = POLLIN},
+		{.fd = d->sources.leap.watch_fd, .events = POLLIN},
 	};
 	int timeout_ms = NUDGE_AGAIN_MS;
 
@@ -330,7 +331,9 @@ static void remove_runtime_dir(void)
 
 int app_daemon_run(const struct app_config *config, struct vrtc_leap_table *leap)
 {
-	struct daemon d = {.config = config, .attention_fd = -1, .sources.attention_fd = -1};
+	struct daemon d = {.config = config,
+		.attention_fd = -1,
+		.sources = {.attention_fd = -1, .leap = {.table = leap, .watch_fd = -1}}};
 	int status = 1;
 
 	if (block_signals(&d) || atexit(remove_runtime_dir))

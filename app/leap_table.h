@@ -17,10 +17,14 @@ struct app_leap_table {
 	struct vrtc_leap_table *table; /* of malloc() */
 	struct app_leap_version version;
 	bool expired_told;
+	int watch_fd; /* readable when something in the file's folder has changed; -1: none */
 };
 
 /* Takes over a table that was read from path, which outlives it. Warns if it has expired. */
 void app_leap_table_init(struct app_leap_table *t, const char *path, struct vrtc_leap_table *table);
+
+/* Closes what was opened, and frees the table: after the last lcore has ended. */
+void app_leap_table_close(struct app_leap_table *t);
 
 /*
  * Looks whether the file has changed; if so, publishes what it says now in host. Says in the log

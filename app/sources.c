@@ -203,7 +203,7 @@ static int open_phc(struct app_sources *s, const struct app_config *config,
 int app_sources_open(struct app_sources *s, const struct app_config *config,
 	struct vrtc_leap_table *table, const cpu_set_t *cpus)
 {
-	*s = (struct app_sources){.n = 1, .attention_fd = -1};
+	*s = (struct app_sources){.n = 1, .attention_fd = -1, .leap.watch_fd = -1};
 	app_leap_table_init(&s->leap, config->leap_table, table);
 	vrtc_hosttime_init(&s->host, config->host_timescale, table, &s->report);
 	report_host(&s->report);
@@ -234,4 +234,5 @@ void app_sources_close(struct app_sources *s)
 {
 	for (unsigned i = 1; i < s->n; i++)
 		vrtc_phc_close(s->source[i].phc);
+	app_leap_table_close(&s->leap);
 }

@@ -24,7 +24,7 @@
 #define NTP_EPOCH_S INT64_C(2208988800)
 #define S           INT64_C(1000000000)
 #define DAY_S       86400
-/* The daemon looks at the file every 10 s. */
+/* It learns of a change at once; where the folder cannot be watched, at its next look, in 10 s. */
 #define LOOK_MS     60000
 
 static struct fixture f;
