@@ -96,7 +96,6 @@ void app_leap_table_look(struct app_leap_table *t, struct vrtc_hosttime *host,
 
 	drain(t->watch_fd);
 	if (app_leap_file_is_new(t->path, &t->version)) {
-		/* Padding is compared below, too. */
 		table = calloc(1, sizeof(*table));
 		if (!table) {
 			VRTC_LOG(WARNING,
@@ -104,7 +103,7 @@ void app_leap_table_look(struct app_leap_table *t, struct vrtc_hosttime *host,
 		} else if (app_leap_file_load(t->path, table, error, sizeof(error))) {
 			VRTC_LOG(WARNING, "%s; the table of before stays", error);
 			free(table);
-		} else if (memcmp(table, t->table, sizeof(*table)) == 0) {
+		} else if (vrtc_leap_same(table, t->table)) {
 			free(table);
 		} else {
 			replace(t, table, host, poller, n_pollers);

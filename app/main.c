@@ -36,9 +36,24 @@ static int check(const struct app_config *config, struct vrtc_leap_table *leap)
 	return 0;
 }
 
-int main(int argc, char **argv)
+static int check_or_run(const struct app_config *config)
 {
 	struct vrtc_leap_table *leap = calloc(1, sizeof(*leap));
+
+	if (check(config, leap)) {
+		free(leap);
+		return EXIT_FAILURE;
+	}
+	if (config->action == APP_RUN)
+		return app_daemon_run(config, leap);
+	printf("dpdk-rtc: the configuration is good: %u device%s\n", config->n_devices,
+		config->n_devices == 1 ? "" : "s");
+	free(leap);
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
 	/* Static, and not freed after a run: rte_vhost's thread lives on, and reads it. */
 	static struct app_config config;
 	char error[1024];
@@ -60,16 +75,10 @@ int main(int argc, char **argv)
 		break;
 	case APP_CHECK_CONFIG:
 	case APP_RUN:
-		if (check(&config, leap))
-			status = EXIT_FAILURE;
-		else if (config.action == APP_RUN)
-			return app_daemon_run(&config, leap);
-		else
-			printf("dpdk-rtc: the configuration is good: %u device%s\n",
-				config.n_devices, config.n_devices == 1 ? "" : "s");
+		status = check_or_run(&config);
 		break;
 	}
-	app_config_free(&config);
-	free(leap);
+	if (config.action != APP_RUN)
+		app_config_free(&config);
 	return status;
 }

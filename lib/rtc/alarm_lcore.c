@@ -222,6 +222,7 @@ int vrtc_alarm_lcore_ask(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mai
 
 static void use_source(struct readings *readings, const struct vrtc_timesource *time)
 {
+	assert(time);
 	if (readings->time == time)
 		return;
 	readings->time = time;
@@ -245,8 +246,9 @@ static struct vrtc_alarm_now read_clock(const struct vrtc_clock *clock, struct r
 static struct vrtc_alarm_now read_clock_now(
 	const struct vrtc_timesource *time, const struct vrtc_clock *clock)
 {
-	struct readings readings = {.time = time};
+	struct readings readings = {0};
 
+	use_source(&readings, time);
 	return read_clock(clock, &readings);
 }
 

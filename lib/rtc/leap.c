@@ -327,6 +327,17 @@ bool vrtc_leap_expired(const struct vrtc_leap_table *table, int64_t utc_s)
 	return table->n == 0 || utc_s >= table->expires_utc_s;
 }
 
+bool vrtc_leap_same(const struct vrtc_leap_table *a, const struct vrtc_leap_table *b)
+{
+	if (a->n != b->n || a->expires_utc_s != b->expires_utc_s)
+		return false;
+	for (unsigned int i = 0; i < a->n; i++)
+		if (a->entries[i].utc_s != b->entries[i].utc_s ||
+			a->entries[i].offset_s != b->entries[i].offset_s)
+			return false;
+	return true;
+}
+
 enum vrtc_leap_result vrtc_leap_utc_from_tai(
 	const struct vrtc_leap_table *table, int64_t tai_ns, int64_t *utc_ns)
 {

@@ -105,6 +105,9 @@ enum vrtc_leap_result vrtc_leap_parse(struct vrtc_leap_table *table, const char 
  */
 bool vrtc_leap_expired(const struct vrtc_leap_table *table, int64_t utc_s);
 
+/* Whether two tables say the same: entries and expiry. */
+bool vrtc_leap_same(const struct vrtc_leap_table *a, const struct vrtc_leap_table *b);
+
 /*
  * What a UTC clock shows at tai_ns (any value). Returns VRTC_LEAP_OK, or VRTC_LEAP_UNKNOWN with
  * *utc_ns unchanged.

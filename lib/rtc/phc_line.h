@@ -39,7 +39,6 @@ struct vrtc_phc_line {
 };
 
 struct vrtc_phc_published {
-	atomic_uint sequence; /* its lowest bit: which of the two */
 	struct vrtc_phc_atomic_line {
 		_Atomic uint64_t counter0;
 		_Atomic int64_t time0_ns;
@@ -48,8 +47,9 @@ struct vrtc_phc_published {
 		_Atomic uint64_t bend;
 		_Atomic int64_t rate;
 		_Atomic uint64_t counts_max;
-	} line[2] __attribute__((aligned(64)));
-};
+	} line[2];
+	atomic_uint sequence; /* its lowest bit: which of the two */
+} __attribute__((aligned(64)));
 
 /* What the line shows at a counter; false: it is not good for that. */
 static inline bool vrtc_phc_line_at(
