@@ -143,6 +143,11 @@ static int64_t take_look(struct vrtc_phc_follower *f, const struct vrtc_phc_look
 	f->status.looks++;
 	f->status.half_ns = look->half_ns;
 	f->raw_good_ns = raw_ns();
+	if ((int64_t)(counter - f->counter_last) < 0) {
+		/* It began anew while the host was suspended. */
+		f->counter_first = counter;
+		f->raw_first_ns = f->raw_good_ns;
+	}
 	f->counter_last = counter;
 	f->raw_last_ns = f->raw_good_ns;
 	if (change == VRTC_PHC_STEP) {

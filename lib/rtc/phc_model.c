@@ -26,6 +26,7 @@ void vrtc_phc_model_forget(struct vrtc_phc_model *m)
 {
 	m->n = 0;
 	m->known = false;
+	m->refused = 0;
 }
 
 static const struct vrtc_phc_look *look_at(const struct vrtc_phc_model *m, unsigned i)
@@ -298,9 +299,14 @@ enum vrtc_phc_change vrtc_phc_model_look(
 	bool expired;
 
 	if (look->time_ns > TIME_NS_MAX || look->time_ns < -TIME_NS_MAX || look->half_ns < 1 ||
-		(int64_t)(counter_now - look->counter) < 0 ||
-		(m->n > 0 && (int64_t)(look->counter - newest(m)->counter) <= 0))
+		(int64_t)(counter_now - look->counter) < 0)
 		return VRTC_PHC_REFUSED;
+	if (m->n > 0 && (int64_t)(look->counter - newest(m)->counter) <= 0) {
+		if (++m->refused == VRTC_PHC_REFUSED_MAX)
+			vrtc_phc_model_forget(m);
+		return VRTC_PHC_REFUSED;
+	}
+	m->refused = 0;
 	if (!m->known)
 		return first_looks(m, look, counter_now);
 

@@ -28,6 +28,11 @@
 #define VRTC_PHC_LOOK_NS           100000000 /* from one look to the next */
 #define VRTC_PHC_ALLOWANCE_MIN_PPB 1000
 #define VRTC_PHC_STEP_NS           50000
+/*
+ * So many looks in a row that are not behind the one before: the counter began anew (the host was
+ * suspended).
+ */
+#define VRTC_PHC_REFUSED_MAX       10
 /* Looks that the frequency is estimated from. */
 #define VRTC_PHC_LOOKS             80
 
@@ -53,6 +58,7 @@ struct vrtc_phc_model {
 	struct vrtc_phc_look look[VRTC_PHC_LOOKS];
 	unsigned first;
 	unsigned n;
+	unsigned refused; /* in a row */
 
 	/* As of the newest look, at its counter; the estimate is look.time_ns + estimate_ns. */
 	bool known;

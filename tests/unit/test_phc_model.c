@@ -323,6 +323,31 @@ static void reader_a_little_before_the_line_reads_and_one_far_off_does_not(void 
 	assert_false(vrtc_phc_line_at(line, line->counter0 + line->counts_max + 1, &time_ns));
 }
 
+static void counter_that_begins_anew_is_followed_from_there(void **state)
+{
+	struct world w = begin(20, 300, 1e-6);
+	int64_t time_ns = 0;
+
+	(void)state;
+	start(&w);
+	follow(&w, 300);
+	/* A suspend: the counter is reset, the clock went on. */
+	w.clock.time0_ns = TIME0_NS + (int64_t)truth(&w, w.counter);
+	w.counter = 1000;
+	w.clock.counter0 = w.counter;
+	pass_ns(&w, S);
+	assert_false(vrtc_phc_line_at(&w.model.line, w.counter, &time_ns));
+	for (int i = 0; i < VRTC_PHC_REFUSED_MAX; i++) {
+		assert_int_equal(look(&w), VRTC_PHC_REFUSED);
+		pass_ns(&w, VRTC_PHC_LOOK_NS);
+	}
+	assert_int_equal(look(&w), VRTC_PHC_NOT_YET);
+	pass_ns(&w, VRTC_PHC_LOOK_NS);
+	assert_int_equal(look(&w), VRTC_PHC_FIRST);
+	read_on(&w, VRTC_PHC_LOOK_NS, true);
+	follow(&w, 50);
+}
+
 static void counter_of_nanoseconds_does_as_well(void **state)
 {
 	struct vrtc_phc_model m;
@@ -358,6 +383,7 @@ int main(void)
 		cmocka_unit_test(looks_that_cannot_be_are_refused_and_leave_the_line),
 		cmocka_unit_test(clock_that_stands_still_at_first_is_waited_for),
 		cmocka_unit_test(reader_a_little_before_the_line_reads_and_one_far_off_does_not),
+		cmocka_unit_test(counter_that_begins_anew_is_followed_from_there),
 		cmocka_unit_test(counter_of_nanoseconds_does_as_well),
 	};
 
