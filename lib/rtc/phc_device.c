@@ -120,8 +120,11 @@ static int ask_extended(const struct vrtc_phc_device *d, clockid_t id, struct br
 {
 	struct ptp_sys_offset_extended request = {.n_samples = SAMPLES};
 
-	/* Since Linux 6.12 the first of the reserved fields is the clock's id. */
-	request.rsv[0] = id == CLOCK_REALTIME ? 0 : (unsigned)id;
+	/*
+	 * Since Linux 6.12 the word behind the number is the clock's id; its name depends on the
+	 * headers. Before, it was reserved, and 0 as is CLOCK_REALTIME.
+	 */
+	memcpy((char *)&request + sizeof(request.n_samples), &id, sizeof(id));
 	if (d->system->control(d->fd, PTP_SYS_OFFSET_EXTENDED, &request))
 		return -errno;
 	for (int i = 0; i < SAMPLES; i++)

@@ -78,10 +78,14 @@ static int ask_precise(struct ptp_sys_offset_precise *p)
 
 static int ask_extended(struct ptp_sys_offset_extended *e)
 {
-	clockid_t id = (clockid_t)e->rsv[0];
-	int error = id == CLOCK_MONOTONIC_RAW ? world.raw_error : world.extended_error;
+	clockid_t words[4], id;
+	int error;
 
-	assert_int_equal(e->rsv[1] | e->rsv[2], 0);
+	/* Behind the number: the clock's id, whatever the headers call it, and two reserved words. */
+	memcpy(words, e, sizeof(words));
+	id = words[1];
+	error = id == CLOCK_MONOTONIC_RAW ? world.raw_error : world.extended_error;
+	assert_int_equal(words[2] | words[3], 0);
 	if (error)
 		return refuse(error);
 	for (unsigned i = 0; i < e->n_samples; i++) {

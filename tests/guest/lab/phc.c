@@ -112,10 +112,11 @@ static int64_t to_ns(const struct ptp_clock_time *t)
 
 void lab_phc_read(int fd, struct lab_phc_reading *reading)
 {
-	/* Since Linux 6.12 the first reserved field is the clock to compare with. */
-	struct ptp_sys_offset_extended request = {
-		.n_samples = SAMPLES, .rsv = {CLOCK_MONOTONIC_RAW}};
+	struct ptp_sys_offset_extended request = {.n_samples = SAMPLES};
+	clockid_t id = CLOCK_MONOTONIC_RAW;
 
+	/* Since Linux 6.12; older headers call the word reserved. */
+	memcpy((char *)&request + sizeof(request.n_samples), &id, sizeof(id));
 	lab_check(ioctl(fd, PTP_SYS_OFFSET_EXTENDED, &request) == 0, "PTP_SYS_OFFSET_EXTENDED: %s",
 		strerror(errno));
 	*reading = (struct lab_phc_reading){0, INT64_MAX, 0};
