@@ -81,7 +81,7 @@ static int ask_extended(struct ptp_sys_offset_extended *e)
 	clockid_t words[4], id;
 	int error;
 
-	/* Behind the number: the clock's id, whatever the headers call it, and two reserved words. */
+	/* Behind the number: the clock's id, whatever headers call it, and reserved words. */
 	memcpy(words, e, sizeof(words));
 	id = words[1];
 	error = id == CLOCK_MONOTONIC_RAW ? world.raw_error : world.extended_error;
