@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The whole userland of the test guest: process 1, static, the only program in the initramfs.
+ * The whole userland of the test guest: process 1, static. The initramfs has busybox beside it, and
+ * more where the host appends an archive: see step_run().
  *
  * It is a list of steps, each of which asks the kernel's virtio_rtc driver for something and
  * reports what it saw as `key=value` lines, one fact a line. It judges nothing: the host knows what
@@ -460,6 +461,19 @@ static void step_read(const char *step, long index)
 			fact("ptp%ld.ns=%lld", index, (long long)ts.tv_sec * NS_PER_S + ts.tv_nsec);
 	}
 	close(fd);
+}
+
+/* The guest's own clocks: what somebody has made of what the device says. */
+static void step_clock(const char *step)
+{
+	int64_t utc_ns, tai_ns;
+
+	if (!wait_for_go(step))
+		return;
+	utc_ns = now_ns(CLOCK_REALTIME);
+	tai_ns = now_ns(CLOCK_TAI);
+	fact("clock.ns=%lld", (long long)utc_ns);
+	fact("clock.tai_utc_s=%lld", (long long)((tai_ns - utc_ns) / NS_PER_S));
 }
 
 static int64_t ptp_time_ns(const struct ptp_clock_time *t)
@@ -1045,6 +1059,9 @@ static void step_run(const char *argument)
 			break;
 	}
 	close(fd);
+	line[length] = '\0';
+	if (length)
+		fact("run=%s", line);
 	waitpid(pid, &status, 0);
 	fact("run.status=%d", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
@@ -1140,6 +1157,8 @@ static void run_step(const char *step)
 		step_await(first, second);
 	else if (strcmp(name, "read") == 0)
 		step_read(step, first);
+	else if (strcmp(name, "clock") == 0)
+		step_clock(step);
 	else if (strcmp(name, "offset") == 0)
 		step_offset(step, first);
 	else if (strcmp(name, "series") == 0)
