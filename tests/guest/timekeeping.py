@@ -16,9 +16,8 @@ CASES = {}
 WRONG_S = 5
 # A program's look at a clock may be late by as much as a busy machine makes it.
 LATE_NS = 100_000_000
-# chrony 4.6 believes a reading only if it took as long as the fastest tenth to fifth of those before.
-# Where what they take changes (a busy host), it has none for a while: on two busy cores mostly 3 s,
-# and once more than 20.
+# chrony 4.6 believes a reading only if it took as long as the fastest tenth to fifth of those
+# before. Where that changes (a busy host), it has none for a while: mostly 3 s, once more than 20.
 CHRONY_S = 180
 UTC_LINE = "refclock PHC /dev/{phc} poll 0 dpoll -2 stratum 1 refid RTC"
 TAI_LINE = UTC_LINE + " tai\nleapseclist /usr/share/zoneinfo/leap-seconds.list"
