@@ -319,16 +319,6 @@ static void stop(struct daemon *d)
 	app_sources_close(&d->sources);
 }
 
-/*
- * The EAL's own folder is of no use after us; it stays if anything else is in it. Telemetry removes
- * its socket at the exit, too, and registered that later, so it comes first.
- */
-static void remove_runtime_dir(void)
-{
-	if (rte_eal_get_runtime_dir())
-		(void)rmdir(rte_eal_get_runtime_dir());
-}
-
 int app_daemon_run(const struct app_config *config, struct vrtc_leap_table *leap)
 {
 	struct daemon d = {.config = config,
@@ -336,7 +326,7 @@ int app_daemon_run(const struct app_config *config, struct vrtc_leap_table *leap
 		.sources = {.attention_fd = -1, .leap = {.table = leap, .watch_fd = -1}}};
 	int status = 1;
 
-	if (block_signals(&d) || atexit(remove_runtime_dir))
+	if (block_signals(&d))
 		return 1;
 	if (start(&d, leap) == 0) {
 		VRTC_LOG(INFO, "ready: %u device%s, %u request lcore%s", d.n_endpoints,
@@ -351,7 +341,7 @@ int app_daemon_run(const struct app_config *config, struct vrtc_leap_table *leap
 	 * No rte_eal_cleanup(): it unmaps the EAL's memory, in which rte_vhost's event thread still
 	 * lives and moves, and that thread can be neither joined nor stopped (on DPDK 24.11 it was
 	 * seen to crash there, when front-ends left in the same millisecond). The process ends now
-	 * anyway.
+	 * anyway. The EAL's folder stays: another process of this prefix may be starting in it.
 	 */
 	return status;
 }
