@@ -15,6 +15,7 @@
 #include "poller.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -52,6 +53,9 @@ struct vrtc_poller {
 	struct session_list *spare;
 	struct session_list *lists; /* both of them */
 
+	/* Of the waits for a grace period: rte_rcu_qsbr_check() has a data race with itself. */
+	pthread_mutex_t grace;
+
 	enum vrtc_idle idle;
 	int epoll_fd;
 	int wake_fd;
@@ -78,6 +82,7 @@ struct vrtc_poller *vrtc_poller_new(
 		errno = ENOMEM;
 		return NULL;
 	}
+	(void)pthread_mutex_init(&p->grace, NULL);
 	p->lcore_id = lcore_id;
 	p->node = node;
 	p->idle = idle;
@@ -125,6 +130,7 @@ void vrtc_poller_free(struct vrtc_poller *p)
 		close(p->wake_fd);
 	if (p->epoll_fd >= 0)
 		close(p->epoll_fd);
+	(void)pthread_mutex_destroy(&p->grace);
 	rte_free(p->lists);
 	rte_free(p->qsbr);
 	rte_free(p);
@@ -137,8 +143,10 @@ static void wake(struct vrtc_poller *p)
 
 void vrtc_poller_synchronize(struct vrtc_poller *p)
 {
+	pthread_mutex_lock(&p->grace);
 	/* rte_rcu_qsbr_synchronize() in parts, which are inline: ThreadSanitizer sees them. */
 	(void)rte_rcu_qsbr_check(p->qsbr, rte_rcu_qsbr_start(p->qsbr), true);
+	pthread_mutex_unlock(&p->grace);
 }
 
 /* Publishes the spare list, and returns when the lcore no longer reads the one before. */
