@@ -43,11 +43,10 @@ struct vrtc_counter_map {
 static inline uint64_t vrtc_counter_map_apply(const struct vrtc_counter_map *map, uint64_t host)
 {
 	int64_t since = (int64_t)(host - map->host_base);
-	/* 64 by 64 bits, signed by unsigned: in two halves where mult needs its highest bit. */
-	__int128 low = (__int128)since * (int64_t)(map->mult & INT64_MAX);
-	__int128 high = map->mult >> 63 ? (__int128)since * ((__int128)1 << 63) : 0;
+	/* 64 bits by 64 bits, of which one has a sign: it fits. */
+	__int128 product = (__int128)since * (__int128)map->mult;
 
-	return map->guest_base + (uint64_t)((low + high) >> map->shift);
+	return map->guest_base + (uint64_t)(product >> map->shift);
 }
 
 /*
