@@ -20,16 +20,23 @@
 
 enum vrtc_counter {
 	VRTC_COUNTER_MONOTONIC_RAW,
-	VRTC_COUNTER_CPU, /* x86: TSC; arm64: CNTVCT_EL0 */
+	VRTC_COUNTER_CPU,       /* x86: TSC; arm64: CNTVCT_EL0 */
+	VRTC_COUNTER_MONOTONIC, /* of a counter that is emulated by it (pair.h) */
 };
 
-/* Which one can be used on this host. */
+/* Which one can be used on this host: one of the first two. */
 enum vrtc_counter vrtc_counter_choose(void);
+
+/*
+ * Why the CPU's counter cannot stand for time on this host: a sentence, or NULL if it can. It has
+ * to be constant, to go on in sleep, and to be what the kernel keeps time by.
+ */
+const char *vrtc_counter_unfit(void);
 
 /* Now. Any thread; the values of one host's threads can be compared. */
 static inline uint64_t vrtc_counter_read(enum vrtc_counter counter)
 {
-	struct timespec raw;
+	struct timespec now;
 
 	if (__builtin_expect(counter == VRTC_COUNTER_CPU, 1)) {
 #if defined(__x86_64__)
@@ -43,8 +50,9 @@ static inline uint64_t vrtc_counter_read(enum vrtc_counter counter)
 		return count;
 #endif
 	}
-	(void)clock_gettime(CLOCK_MONOTONIC_RAW, &raw);
-	return (uint64_t)raw.tv_sec * 1000000000U + (uint64_t)raw.tv_nsec;
+	(void)clock_gettime(
+		counter == VRTC_COUNTER_MONOTONIC ? CLOCK_MONOTONIC : CLOCK_MONOTONIC_RAW, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
 #endif
