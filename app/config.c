@@ -28,6 +28,7 @@ enum option_id {
 	OPTION_CLIENT,
 	OPTION_CLOCKS,
 	OPTION_SOURCE,
+	OPTION_COUNTER,
 	OPTION_RETAIN,
 	OPTION_ALARM_ACTION,
 	OPTION_CONFIG,
@@ -52,6 +53,7 @@ static const struct option {
 	[OPTION_CLIENT] = {"--client", NULL},
 	[OPTION_CLOCKS] = {"--clocks", "LIST"},
 	[OPTION_SOURCE] = {"--source", "SOURCE"},
+	[OPTION_COUNTER] = {"--counter", "COUNTER"},
 	[OPTION_RETAIN] = {"--retain", "SCOPE"},
 	[OPTION_ALARM_ACTION] = {"--alarm-action", "ACTION"},
 	[OPTION_CONFIG] = {"--config", "FILE"},
@@ -88,6 +90,7 @@ struct wishes {
 	bool client;
 	const char *clocks;
 	const char *source;
+	const char *counter;
 	const char *retain;
 	const char *alarm_action;
 	const char *config;
@@ -311,6 +314,9 @@ static int take_option(
 	case OPTION_SOURCE:
 		w->source = value;
 		return 0;
+	case OPTION_COUNTER:
+		w->counter = value;
+		return 0;
 	case OPTION_RETAIN:
 		w->retain = value;
 		return 0;
@@ -533,6 +539,8 @@ static int take_device(struct app_config *config, const char *path,
 		} else if (strcmp(entry->key, "source") == 0) {
 			good = app_value_source(&device, entry->value, why);
 			note_origin(device.source_origin, path, section, entry);
+		} else if (strcmp(entry->key, "counter") == 0) {
+			good = app_value_counter(entry->value, &device.counter, why);
 		} else if (strcmp(entry->key, "retain") == 0) {
 			good = app_value_retain(entry->value, &device.retain, why);
 		} else if (strcmp(entry->key, "alarm_action") == 0) {
@@ -540,8 +548,8 @@ static int take_device(struct app_config *config, const char *path,
 			good = app_value_alarm_action(&device, entry->value, why);
 		} else {
 			return fail_entry(r, path, section, entry,
-				"no such key; accepted: socket, mode, clocks, source, retain, "
-				"alarm_action");
+				"no such key; accepted: socket, mode, clocks, source, counter, "
+				"retain, alarm_action");
 		}
 		if (!good)
 			return fail_entry(r, path, section, entry, why);
@@ -609,6 +617,8 @@ static int grant_sockets(struct app_config *config, const struct wishes *w, cons
 		app_config_append(device.source_origin, APP_ORIGIN_BYTES,
 			"%s=%.*s: ", options[OPTION_SOURCE].name, SHOWN_BYTES,
 			w->source ? w->source : "");
+		if (w->counter && !app_value_counter(w->counter, &device.counter, why))
+			return fail_option(r, OPTION_COUNTER, w->counter, why);
 		if (w->retain && !app_value_retain(w->retain, &device.retain, why))
 			return fail_option(r, OPTION_RETAIN, w->retain, why);
 		if (w->alarm_action && (!app_value_alarm_action(&device, w->alarm_action, why) ||
@@ -634,6 +644,7 @@ static int refuse_without_socket(const struct wishes *w, const struct report *r)
 		{w->client, OPTION_CLIENT, "mode = client"},
 		{w->clocks != NULL, OPTION_CLOCKS, "clocks = LIST"},
 		{w->source != NULL, OPTION_SOURCE, "source = SOURCE"},
+		{w->counter != NULL, OPTION_COUNTER, "counter = COUNTER"},
 		{w->retain != NULL, OPTION_RETAIN, "retain = SCOPE"},
 		{w->alarm_action != NULL, OPTION_ALARM_ACTION, "alarm_action = ACTION"},
 	};

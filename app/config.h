@@ -15,6 +15,7 @@
 
 #include "alarm_retain.h"
 #include "clock.h"
+#include "guest_counter.h"
 #include "kernel_view.h"
 #include "poller.h"
 
@@ -45,6 +46,7 @@ struct app_device_config {
 	uint16_t n_clocks;
 	struct vrtc_clock clock[APP_CLOCKS_MAX];
 	enum vrtc_retain retain;
+	struct vrtc_counter_config counter;
 	char alarm_action[APP_ACTION_BYTES]; /* for vrtc_alarm_action_new(); "": none */
 	char phc[APP_PHC_BYTES];             /* where its time comes from; "": the system clocks */
 	bool phc_is_utc;                     /* what that shows; else TAI */
@@ -100,9 +102,9 @@ struct app_config {
 /*
  * Reads argv, and the file that it names. Devices of the file come first, in its order, then those
  * of --socket-path. --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore and
- * --alarm-store have precedence over the file's [global]; --clocks, --client, --source, --retain
- * and --alarm-action are for the devices of --socket-path. --print-capabilities makes everything
- * else moot, as QEMU's conventions for back-ends say (docs/interop/vhost-user.rst).
+ * --alarm-store have precedence over the file's [global]; --clocks, --client, --source, --counter,
+ * --retain and --alarm-action are for the devices of --socket-path. --print-capabilities makes
+ * everything else moot, as QEMU's conventions for back-ends say (docs/interop/vhost-user.rst).
  *
  * Nothing is looked at but argv and that one file: whether sockets and leap table are there, and as
  * they should be, is for socket_path.h and leap_file.h.

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config_value.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_config.h>
@@ -226,6 +229,57 @@ bool app_value_holdover(const char *text, unsigned *holdover_s, char *why)
 	}
 	*holdover_s = s;
 	return true;
+}
+
+/* A number of cycles, of either sign: decimal, or hexadecimal behind 0x. */
+static bool parse_cycles(const char *text, uint64_t *cycles)
+{
+	bool negative = text[0] == '-';
+	const char *digits = text + (negative || text[0] == '+');
+	int base = digits[0] == '0' && digits[1] == 'x' ? 16 : 10;
+	const char *first = base == 16 ? digits + 2 : digits;
+	unsigned long long value;
+	char *end;
+
+	/* strtoull() itself would take spaces and another sign. */
+	if (!(base == 16 ? isxdigit((unsigned char)*first) : isdigit((unsigned char)*first)))
+		return false;
+	errno = 0;
+	value = strtoull(first, &end, base);
+	if (errno || *end != '\0')
+		return false;
+	*cycles = negative ? -(uint64_t)value : (uint64_t)value;
+	return true;
+}
+
+bool app_value_counter(const char *text, struct vrtc_counter_config *counter, char *why)
+{
+	static const char *const names[] = {
+		[VRTC_COUNTER_AUTO] = "auto",
+		[VRTC_COUNTER_VMM] = "vmm",
+		[VRTC_COUNTER_KVM] = "kvm",
+		[VRTC_COUNTER_OFFSET] = "identity",
+		[VRTC_COUNTER_NONE] = "none",
+	};
+	static const char offset[] = "offset:";
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*counter =
+				(struct vrtc_counter_config){.choice = (enum vrtc_counter_choice)i};
+			return true;
+		}
+	}
+	if (strncmp(text, offset, sizeof(offset) - 1) == 0 &&
+		parse_cycles(text + sizeof(offset) - 1, &counter->offset)) {
+		counter->choice = VRTC_COUNTER_OFFSET;
+		return true;
+	}
+	snprintf(why, APP_WHY_BYTES,
+		"the guest's counter cannot be known so; accepted: auto (from the VMM, or else from "
+		"KVM), vmm, kvm, identity (it is the host's), offset:N (the host's plus N cycles), "
+		"none");
+	return false;
 }
 
 static const char *const retain_names[] = {

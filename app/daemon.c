@@ -189,6 +189,7 @@ static struct vrtc_endpoint *open_endpoint(struct daemon *d, const struct app_de
 		.client = device->client,
 		.device = {.clock = device->clock, .n_clocks = device->n_clocks},
 		.time = &d->sources.source[source].time,
+		.counter = device->counter,
 	};
 	int lock_fd = app_socket_lock_folder(device);
 	struct vrtc_endpoint *endpoint = NULL;
@@ -268,6 +269,14 @@ static void look(struct daemon *d)
 	app_telemetry_publish(&d->sources);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void loop(struct daemon *d)
 {
 	struct pollfd fds[] = {
@@ -278,14 +287,16 @@ static void loop(struct daemon *d)
 		{.fd = d->sources.leap.watch_fd, .events = POLLIN},
 	};
 	int timeout_ms = NUDGE_AGAIN_MS;
+	bool nudged = false;
+	int64_t look_ms = now_ms() + APP_SOURCES_LOOK_MS;
 
 	for (;;) {
 		int n = poll(fds, RTE_DIM(fds), timeout_ms);
+		int counters_ms;
 
-		if (n == 0 && timeout_ms == NUDGE_AGAIN_MS) {
+		if (n == 0 && !nudged) {
 			vrtc_backend_nudge_events();
-			timeout_ms = APP_SOURCES_LOOK_MS;
-			continue;
+			nudged = true;
 		}
 		if (fds[0].revents)
 			return;
@@ -298,7 +309,14 @@ static void loop(struct daemon *d)
 		}
 		if (fds[2].revents)
 			vrtc_backend_report();
-		look(d);
+		counters_ms = vrtc_backend_look();
+		if (n > 0 || now_ms() >= look_ms) {
+			look(d);
+			look_ms = now_ms() + APP_SOURCES_LOOK_MS;
+		}
+		timeout_ms = nudged ? (int)RTE_MAX(look_ms - now_ms(), 0) : NUDGE_AGAIN_MS;
+		if (counters_ms >= 0)
+			timeout_ms = RTE_MIN(timeout_ms, counters_ms);
 	}
 }
 

@@ -191,8 +191,10 @@ static int open_phc(struct app_sources *s, const struct app_config *config,
 			why);
 		return -1;
 	}
-	source->time = (struct vrtc_timesource){
-		.host = &s->host, .phc = source->phc, .phc_is_utc = device->phc_is_utc};
+	source->time = (struct vrtc_timesource){.pairing = &s->pairing,
+		.host = &s->host,
+		.phc = source->phc,
+		.phc_is_utc = device->phc_is_utc};
 	vrtc_phc_status(source->phc, &source->status);
 	VRTC_LOG(INFO, "%s (node %d) is a source of time: it shows %s", device->phc,
 		vrtc_phc_node(device->phc), device->phc_is_utc ? "UTC" : "TAI");
@@ -207,6 +209,8 @@ int app_sources_open(struct app_sources *s, const struct app_config *config,
 	app_leap_table_init(&s->leap, config->leap_table, table);
 	vrtc_hosttime_init(&s->host, config->host_timescale, table, &s->report);
 	report_host(&s->report);
+	vrtc_pairing_init(&s->pairing);
+	s->source[0].time.pairing = &s->pairing;
 	s->source[0].time.host = &s->host;
 	for (unsigned i = 0; i < config->n_devices; i++) {
 		if (app_sources_find(s, &config->device[i]) < s->n)

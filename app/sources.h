@@ -26,6 +26,7 @@ struct app_source {
 
 struct app_sources {
 	struct vrtc_hosttime host;
+	struct vrtc_pairing pairing;
 	struct vrtc_hosttime_report report; /* of the last look */
 	struct app_leap_table leap;
 	struct app_source source[APP_SOURCES_MAX]; /* the first: the system clocks */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -299,9 +300,46 @@ int vfe_session_stop(struct vfe_session *s)
 	return err;
 }
 
+static void put(uint8_t *to, uint64_t value, unsigned int bytes)
+{
+	for (unsigned int i = 0; i < bytes; i++)
+		to[i] = (uint8_t)(value >> 8 * i);
+}
+
+static int send_counter_map(struct vfe_session *s)
+{
+	const struct vrtc_counter_map *map = &s->counter_map;
+	struct vfe_msg msg = {
+		.header = {.request = VFE_MSG_SET_CONFIG,
+			.size = offsetof(struct vfe_msg_config, region) + VRTC_COUNTER_MAP_BYTES},
+		.payload.config = {.bytes = VRTC_COUNTER_MAP_BYTES},
+	};
+	uint8_t *region = msg.payload.config.region;
+
+	if (!(s->protocol >> VFE_PROTOCOL_F_CONFIG & 1))
+		return vfe_session_fail(
+			s, -ENOTSUP, "VHOST_USER_PROTOCOL_F_CONFIG is not negotiated");
+	put(region, VRTC_COUNTER_MAP_MAGIC, 4);
+	put(region + 4, VRTC_COUNTER_MAP_VERSION, 2);
+	region[6] = map->guest_counter;
+	region[7] = (uint8_t)map->host_counter;
+	region[8] = map->shift;
+	put(region + 16, map->mult, 8);
+	put(region + 24, map->host_base, 8);
+	put(region + 32, map->guest_base, 8);
+	return vfe_session_exchange(s, &msg, NULL, 0);
+}
+
+int vfe_session_set_counter_map(struct vfe_session *s, const struct vrtc_counter_map *map)
+{
+	s->counter_map = *map;
+	s->has_counter_map = true;
+	return s->sock >= 0 ? send_counter_map(s) : 0;
+}
+
 int vfe_session_resume(struct vfe_session *s)
 {
-	int err = 0;
+	int err = s->has_counter_map ? send_counter_map(s) : 0;
 
 	for (unsigned int q = 0; !err && q < VFE_QUEUES_MAX; q++)
 		if (vfe_session_has_queue(s, q) && !s->queues[q].started)

@@ -27,6 +27,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "counter_map.h"
 #include "mem.h"
 #include "msg.h"
 #include "ring.h"
@@ -78,6 +79,8 @@ struct vfe_session {
 	struct vfe_mem mem;
 	struct vfe_queue queues[VFE_QUEUES_MAX];
 	int64_t deadline_ns; /* no wait goes beyond it, whatever its own timeout; 0: no such end */
+	struct vrtc_counter_map counter_map; /* sent before the queues start, if: */
+	bool has_counter_map;
 	unsigned int resets; /* guest resets so far: what was in flight before one is gone */
 	struct vfe_rtc *rtc;
 	char error[320];
@@ -197,6 +200,14 @@ int vfe_session_state(
 
 /** exchange() of SET_VRING_KICK, _CALL or _ERR; fd -1: none goes along (VFE_MSG_VRING_NO_FD). */
 int vfe_session_set_fd(struct vfe_session *s, uint32_t request, uint32_t index, int fd);
+
+/**
+ * Tells the back-end the map of the guest's counter by SET_CONFIG, as qemu-glue's QEMU does: now,
+ * if the session is connected, and from now on whenever queues start.
+ *
+ * @return as vfe_session_exchange(); -ENOTSUP VHOST_USER_PROTOCOL_F_CONFIG is not negotiated
+ */
+int vfe_session_set_counter_map(struct vfe_session *s, const struct vrtc_counter_map *map);
 
 /** Writes the kick eventfd of queue q if the device wants it (always with force). */
 void vfe_session_kick(struct vfe_session *s, unsigned int q, bool force);

@@ -37,6 +37,8 @@
  */
 #define PROTOCOL_FEATURES                                                                          \
 	(1ULL << VRTC_VHOST_PROTOCOL_F_MQ | 1ULL << VRTC_VHOST_PROTOCOL_F_REPLY_ACK)
+/* And this one where the VMM's map is wanted: its message is SET_CONFIG (D39). */
+#define CONFIG_FEATURE (1ULL << VRTC_VHOST_PROTOCOL_F_CONFIG)
 
 struct vrtc_endpoint {
 	struct vrtc_session session;
@@ -47,6 +49,7 @@ struct vrtc_endpoint {
 	bool mem_ok;                /* rte_vhost has the guest's memory mapped */
 	bool ready[N_QUEUES];       /* rte_vhost says that the queue can be served */
 	bool announced[N_QUEUES];   /* its first start of this connection was logged */
+	bool has_config;            /* VHOST_USER_PROTOCOL_F_CONFIG is negotiated */
 	bool claimed;               /* by this connection's driver: alarms */
 	bool maybe_reset;           /* stopped or new: if the requestq begins anew, it was reset */
 	unsigned complaints;        /* log lines about this connection */
@@ -169,6 +172,18 @@ static int get_ring(struct vrtc_endpoint *e, uint16_t index, struct vrtc_session
 	return ring->g_desc && ring->g_avail && ring->g_used ? 0 : -ENODEV;
 }
 
+/* Who the front-end is; all zero: that cannot be told. */
+static struct vrtc_peer_process find_front_end(const struct vrtc_endpoint *e)
+{
+	int fd = e->peer_fd >= 0 ? e->peer_fd
+				 : vrtc_peer_find(e->config.socket_path, e->config.client);
+	struct vrtc_peer_process process = {0};
+
+	if (fd >= 0)
+		(void)vrtc_peer_process(fd, &process);
+	return process;
+}
+
 /* Whose alarms these are, and what becomes of them when the device was reset. */
 static void begin_alarms(struct vrtc_endpoint *e, int node)
 {
@@ -176,14 +191,10 @@ static void begin_alarms(struct vrtc_endpoint *e, int node)
 		return;
 	vrtc_endpoint_alarms_place(&e->alarms, &backend.alarm_lcores, node);
 	e->session.alarm_lcore = e->alarms.lcore;
-	if (e->session.alarm && !e->claimed) {
-		struct vrtc_peer_process user = {0};
+	if (e->session.offer.alarm && !e->claimed) {
+		struct vrtc_peer_process user = find_front_end(e);
 		bool forgotten;
-		int fd = e->peer_fd >= 0 ? e->peer_fd
-					 : vrtc_peer_find(e->config.socket_path, e->config.client);
 
-		if (fd >= 0)
-			(void)vrtc_peer_process(fd, &user);
 		/* What was left unanswered is no request of another driver's. */
 		if (!vrtc_endpoint_alarms_claim(&e->alarms, &user, &forgotten))
 			e->session.replay = false;
@@ -199,6 +210,21 @@ static void begin_alarms(struct vrtc_endpoint *e, int node)
 	if (e->maybe_reset && vrtc_session_is_fresh(&e->session))
 		vrtc_endpoint_alarms_reset(&e->alarms);
 	e->maybe_reset = false;
+}
+
+/* Which counter cross-timestamps are of, if any. */
+static void begin_counter(struct vrtc_endpoint *e)
+{
+	struct vrtc_peer_process vmm = {0};
+	char what[VRTC_GUEST_COUNTER_WHAT_BYTES];
+
+	if (vrtc_guest_counter_wants_process(&e->session.counter))
+		vmm = find_front_end(e);
+	vrtc_guest_counter_start(&e->session.counter, &vmm, what);
+	if (what[0])
+		VRTC_LOG(INFO, "%s: %s", e->config.name, what);
+	if (vrtc_guest_counter_is_looked_at(&e->session.counter))
+		(void)eventfd_write(backend.attention_fd, 1);
 }
 
 /* The start functions do nothing while anything is missing that the queue needs. */
@@ -218,6 +244,7 @@ static void start_requestq(struct vrtc_endpoint *e)
 	}
 	if (get_ring(e, VIRTIO_RTC_REQUESTQ, &ring))
 		return;
+	begin_counter(e);
 	if (vrtc_session_start(&e->session, &ring, &why)) {
 		COMPLAIN(e, "requestq: %s; not served", why);
 		return;
@@ -248,7 +275,7 @@ static void start_alarmq(struct vrtc_endpoint *e)
 	struct vrtc_session_ring ring;
 	const char *why = NULL;
 
-	if (!e->poller || !e->session.alarm || e->alarms.alarmq_runs ||
+	if (!e->poller || !e->session.offer.alarm || e->alarms.alarmq_runs ||
 		!e->ready[VIRTIO_RTC_ALARMQ] || get_ring(e, VIRTIO_RTC_ALARMQ, &ring))
 		return;
 	if (vrtc_endpoint_alarms_start(&e->alarms, &ring, &e->session.mem, &why)) {
@@ -305,6 +332,37 @@ static enum rte_vhost_msg_result refuse(struct vrtc_endpoint *e, struct vrtc_vho
 	return RTE_VHOST_MSG_RESULT_ERR;
 }
 
+/*
+ * SET_CONFIG: the map of the guest's counter. The queue goes on: its lcore takes the one map or the
+ * other, and when this is answered, the new one.
+ */
+static enum rte_vhost_msg_result take_map(struct vrtc_endpoint *e, struct vrtc_vhost_msg *msg)
+{
+	uint32_t bytes = msg->payload.config.bytes;
+	bool changed = false;
+	const char *why;
+
+	if (!e->has_config || msg->bytes < VRTC_VHOST_CONFIG_HEAD ||
+		bytes > sizeof(msg->payload.config.region) ||
+		msg->bytes - VRTC_VHOST_CONFIG_HEAD != bytes)
+		return refuse(e, msg);
+	vrtc_vhost_msg_close_fds(msg);
+	if (msg->payload.config.offset != 0 || msg->payload.config.flags != 0)
+		why = "offset and flags have to be 0";
+	else
+		why = vrtc_guest_counter_message(
+			&e->session.counter, msg->payload.config.region, bytes, &changed);
+	if (why) {
+		/* Another version's, perhaps: answered as an error, and no reason to hang up. */
+		COMPLAIN(e, "the VMM's map of the guest's counter is not understood: %s", why);
+		return msg->flags & VRTC_VHOST_FLAG_NEED_REPLY ? RTE_VHOST_MSG_RESULT_ERR
+							       : RTE_VHOST_MSG_RESULT_OK;
+	}
+	if (changed && e->poller)
+		vrtc_poller_synchronize(e->poller);
+	return RTE_VHOST_MSG_RESULT_OK;
+}
+
 static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct vrtc_vhost_msg *msg)
 {
 	uint32_t index;
@@ -339,10 +397,23 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		msg->payload.u64 = N_QUEUES;
 		msg->bytes = sizeof(msg->payload.u64);
 		return RTE_VHOST_MSG_RESULT_REPLY;
+	case VRTC_VHOST_SET_CONFIG:
+		return take_map(e, msg);
+	case VRTC_VHOST_GET_CONFIG:
+		if (!e->has_config)
+			return refuse(e, msg);
+		/* There is no configuration space. Empty is the protocol's word for an error. */
+		vrtc_vhost_msg_close_fds(msg);
+		msg->bytes = 0;
+		return RTE_VHOST_MSG_RESULT_REPLY;
 	case VRTC_VHOST_GET_FEATURES:
 	case VRTC_VHOST_SET_OWNER:
 	case VRTC_VHOST_GET_PROTOCOL_FEATURES:
+		break;
 	case VRTC_VHOST_SET_PROTOCOL_FEATURES:
+		e->has_config = msg->bytes == sizeof(msg->payload.u64) &&
+				msg->payload.u64 & CONFIG_FEATURE &&
+				vrtc_guest_counter_wants_message(&e->session.counter);
 		break;
 	default:
 		/*
@@ -438,6 +509,7 @@ static void forget_connection(struct vrtc_endpoint *e)
 	stop_queues(e);
 	memset(e->ready, 0, sizeof(e->ready));
 	e->mem_ok = false;
+	vrtc_guest_counter_forget(&e->session.counter);
 	backend.by_vid[e->vid] = NULL;
 	e->vid = -1;
 }
@@ -478,6 +550,7 @@ static int connection_opened(int vid)
 		memset(e->ready, 0, sizeof(e->ready));
 		memset(e->announced, 0, sizeof(e->announced));
 		e->claimed = false;
+		e->has_config = false;
 		e->maybe_reset = true;
 		e->complaints = 0;
 		backend.by_vid[vid] = e;
@@ -558,6 +631,7 @@ struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *confi
 	struct vrtc_endpoint *e = aligned_alloc(
 		RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(sizeof(*e), (size_t)RTE_CACHE_LINE_SIZE));
 	const char *path = config->socket_path;
+	uint64_t protocol = PROTOCOL_FEATURES;
 	uint64_t features = DEVICE_FEATURES;
 
 	if (!e)
@@ -569,6 +643,7 @@ struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *confi
 	e->session.device = &e->config.device;
 	e->session.time = config->time;
 	e->session.attention_fd = backend.attention_fd;
+	vrtc_guest_counter_init(&e->session.counter, &config->counter, config->time->pairing);
 	if (open_alarms(e)) {
 		free(e);
 		errno = ENOMEM;
@@ -576,6 +651,8 @@ struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *confi
 	}
 	if (e->has_alarms)
 		features |= 1ULL << VIRTIO_RTC_F_ALARM;
+	if (vrtc_guest_counter_wants_message(&e->session.counter))
+		protocol |= CONFIG_FEATURE;
 
 	pthread_mutex_lock(&backend.mutex);
 	e->next = backend.endpoints;
@@ -585,7 +662,7 @@ struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *confi
 	errno = 0;
 	if (rte_vhost_driver_register(path, config->client ? RTE_VHOST_USER_CLIENT : 0) ||
 		rte_vhost_driver_set_features(path, features) ||
-		rte_vhost_driver_set_protocol_features(path, PROTOCOL_FEATURES) ||
+		rte_vhost_driver_set_protocol_features(path, protocol) ||
 		rte_vhost_driver_callback_register(path, &device_ops) ||
 		rte_vhost_driver_start(path)) {
 		/*
@@ -644,5 +721,28 @@ void vrtc_backend_report(void)
 		if (e->has_alarms)
 			report_alarmq(e);
 	}
+	pthread_mutex_unlock(&backend.mutex);
+}
+
+int vrtc_backend_look(void)
+{
+	int again_ms = -1;
+
+	pthread_mutex_lock(&backend.mutex);
+	for (struct vrtc_endpoint *e = backend.endpoints; e; e = e->next) {
+		if (!vrtc_guest_counter_is_looked_at(&e->session.counter))
+			continue;
+		again_ms = VRTC_GUEST_COUNTER_LOOK_MS;
+		if (vrtc_guest_counter_look(&e->session.counter) && e->poller)
+			vrtc_poller_synchronize(e->poller);
+	}
+	pthread_mutex_unlock(&backend.mutex);
+	return again_ms;
+}
+
+void vrtc_backend_counter_status(struct vrtc_endpoint *e, struct vrtc_guest_counter_status *status)
+{
+	pthread_mutex_lock(&backend.mutex);
+	vrtc_guest_counter_status(&e->session.counter, status);
 	pthread_mutex_unlock(&backend.mutex);
 }

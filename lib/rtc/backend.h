@@ -18,6 +18,7 @@
 
 #include "device.h"
 #include "endpoint_alarms.h"
+#include "guest_counter.h"
 #include "poller.h"
 #include "timesource.h"
 
@@ -28,6 +29,7 @@ struct vrtc_endpoint_config {
 	bool client;             /* we connect, and connect again, instead of listening */
 	struct vrtc_device device;
 	const struct vrtc_timesource *time;
+	struct vrtc_counter_config counter;
 	/* Not looked at if no clock has an alarm: VIRTIO_RTC_F_ALARM is not offered then. */
 	struct vrtc_endpoint_alarms_config alarms;
 };
@@ -70,6 +72,18 @@ void vrtc_backend_close(struct vrtc_endpoint *endpoint);
  * later; does nothing where DPDK needs no help.
  */
 void vrtc_backend_nudge_events(void);
+
+/*
+ * Looks whether guests' counters are still what they were, where nobody tells us.
+ *
+ * @return  in how many milliseconds to look again; -1: there is nothing to be looked at, until
+ *          vrtc_backend_report() is due
+ */
+int vrtc_backend_look(void);
+
+/* What is known of the counter of an endpoint's guest. Any thread but an lcore. */
+void vrtc_backend_counter_status(
+	struct vrtc_endpoint *endpoint, struct vrtc_guest_counter_status *status);
 
 /*
  * Logs what the lcores found and could not log themselves: one line for each broken ring, and for

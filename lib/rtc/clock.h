@@ -35,6 +35,9 @@ struct vrtc_instant {
 	bool known;          /* false: the host cannot tell; readings become EIO */
 	int64_t timebase_ns; /* of the timebase that was asked for */
 	const struct vrtc_leap_table *leap;
+	/* Of a cross-timestamp: what the guest's counter showed then; false: it cannot be told. */
+	bool counted;
+	uint64_t guest_cycles;
 };
 
 /*

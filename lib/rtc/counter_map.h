@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a guest's counter shows, as a function of a counter of the host: what VIRTIO_RTC_REQ_READ_CROSS
- * hands out (virtio-v1.4 RTC Device / Read Requests: "the device converts the hardware counter value
- * the device has read, accounting for any differences in counter offsets or counter multipliers").
+ * What a guest's counter shows, as a function of a counter of the host: what
+ * VIRTIO_RTC_REQ_READ_CROSS hands out (virtio-v1.4 RTC Device / Read Requests: "the device converts
+ * the hardware counter value the device has read, accounting for any differences in counter offsets
+ * or counter multipliers").
  *
  *	guest = guest_base + ((host - host_base) * mult >> shift)	modulo 2^64
  *

@@ -117,8 +117,8 @@ static uint8_t check_alarm_fields(const struct vrtc_device *dev, bool alarm, con
  * VIRTIO_RTC_S_EOPNOTSUPP or VIRTIO_RTC_S_ENODEV"; between those two it is silent, and we take them
  * in the order in which it names them (DESIGN.md, D14).
  */
-static uint8_t check_fields(const struct vrtc_device *dev, const uint8_t *req, enum layout layout,
-	struct vrtc_command *cmd)
+static uint8_t check_fields(const struct vrtc_device *dev, uint8_t offered_counter,
+	const uint8_t *req, enum layout layout, struct vrtc_command *cmd)
 {
 	/* One word holds all that follows the header: clock_id lowest, reserved highest. */
 	unsigned field_bits = 16;
@@ -133,6 +133,8 @@ static uint8_t check_fields(const struct vrtc_device *dev, const uint8_t *req, e
 	if (layout == LAYOUT_CLOCK_COUNTER) {
 		field_bits += 8;
 		counter = counter_status((uint8_t)(params >> 16));
+		cmd->cross =
+			counter == VIRTIO_RTC_S_OK && (uint8_t)(params >> 16) == offered_counter;
 		if (counter == VIRTIO_RTC_S_EOPNOTSUPP)
 			return counter;
 	}
@@ -145,8 +147,9 @@ static uint8_t check_fields(const struct vrtc_device *dev, const uint8_t *req, e
 	return counter;
 }
 
-void vrtc_device_decode(const struct vrtc_device *dev, bool alarm, const uint8_t *req,
-	uint32_t readable_bytes, uint32_t writable_bytes, struct vrtc_command *cmd)
+void vrtc_device_decode(const struct vrtc_device *dev, const struct vrtc_offer *offer,
+	const uint8_t *req, uint32_t readable_bytes, uint32_t writable_bytes,
+	struct vrtc_command *cmd)
 {
 	uint8_t error_bytes = sizeof(struct virtio_rtc_resp_head);
 	const struct message *message;
@@ -174,17 +177,19 @@ void vrtc_device_decode(const struct vrtc_device *dev, bool alarm, const uint8_t
 
 	cmd->resp_bytes = message->resp_bytes;
 	if (message->layout >= LAYOUT_ALARM)
-		cmd->status = check_alarm_fields(dev, alarm, req, message->layout, cmd);
+		cmd->status = check_alarm_fields(dev, offer->alarm, req, message->layout, cmd);
 	else
-		cmd->status = check_fields(dev, req, message->layout, cmd);
-	cmd->alarm_negotiated = alarm;
+		cmd->status = check_fields(dev, offer->hw_counter, req, message->layout, cmd);
+	cmd->alarm_negotiated = offer->alarm;
 	if (cmd->status != VIRTIO_RTC_S_OK)
 		return;
 
 	if (cmd->msg_type == VIRTIO_RTC_REQ_READ)
 		cmd->timebase = vrtc_clock_timebase(cmd->clock);
+	else if (cmd->msg_type == VIRTIO_RTC_REQ_READ_CROSS && cmd->cross)
+		cmd->timebase = vrtc_clock_timebase(cmd->clock);
 	else if (cmd->msg_type == VIRTIO_RTC_REQ_READ_CROSS)
-		/* D10: without a map of the guest's counter there is no pair to be given. */
+		/* D10: of a counter that is not known to be the guest's, there is no pair. */
 		cmd->status = VIRTIO_RTC_S_EOPNOTSUPP;
 }
 
@@ -202,6 +207,19 @@ static uint8_t respond_read(
 	return VIRTIO_RTC_S_OK;
 }
 
+/* The pair, or neither of the two. */
+static uint8_t respond_read_cross(
+	const struct vrtc_command *cmd, const struct vrtc_instant *now, uint8_t *resp)
+{
+	struct vrtc_le64 counter_cycles = vrtc_le64_put(now->guest_cycles);
+	uint8_t status = now->counted ? respond_read(cmd, now, resp) : VIRTIO_RTC_S_EIO;
+
+	if (status == VIRTIO_RTC_S_OK)
+		memcpy(resp + offsetof(struct virtio_rtc_resp_read_cross, counter_cycles),
+			&counter_cycles, sizeof(counter_cycles));
+	return status;
+}
+
 uint32_t vrtc_device_respond(const struct vrtc_device *dev, const struct vrtc_command *cmd,
 	const struct vrtc_instant *now, uint8_t *resp)
 {
@@ -214,6 +232,14 @@ uint32_t vrtc_device_respond(const struct vrtc_device *dev, const struct vrtc_co
 		switch (cmd->msg_type) {
 		case VIRTIO_RTC_REQ_READ:
 			status = respond_read(cmd, now, resp);
+			break;
+		case VIRTIO_RTC_REQ_READ_CROSS:
+			status = respond_read_cross(cmd, now, resp);
+			break;
+		case VIRTIO_RTC_REQ_CROSS_CAP:
+			if (cmd->cross)
+				resp[offsetof(struct virtio_rtc_resp_cross_cap, flags)] =
+					VIRTIO_RTC_FLAG_CROSS_CAP;
 			break;
 		case VIRTIO_RTC_REQ_CFG: {
 			struct vrtc_le16 num_clocks = vrtc_le16_put(dev->n_clocks);
@@ -241,10 +267,7 @@ uint32_t vrtc_device_respond(const struct vrtc_device *dev, const struct vrtc_co
 			break;
 		}
 		default:
-			/*
-			 * CROSS_CAP: no counter is mapped, VIRTIO_RTC_FLAG_CROSS_CAP stays 0. And
-			 * the alarm messages whose response is the status alone.
-			 */
+			/* The alarm messages whose response is the status alone. */
 			break;
 		}
 	}

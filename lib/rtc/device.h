@@ -37,9 +37,20 @@ struct vrtc_device {
 	uint16_t n_clocks;              /* 0 is allowed: a device without clocks */
 };
 
+/* What holds for the driver of one connection, besides the device's configuration. */
+struct vrtc_offer {
+	bool alarm; /* VIRTIO_RTC_F_ALARM is negotiated */
+	/*
+	 * VIRTIO_RTC_COUNTER_*: the counter that cross-timestamps are of, with each clock;
+	 * INVALID: there are none. It stays as it is for as long as the connection lasts.
+	 */
+	uint8_t hw_counter;
+};
+
 /* A request that was looked at: what is to be answered, and from which time of the host. */
 struct vrtc_command {
 	bool alarm_negotiated;
+	bool cross; /* the guest's counter at that time is needed, too; or CROSS_CAP's answer */
 	bool about_alarm; /* then alarm is to be carried out, or filled in, before the response */
 	enum vrtc_timebase timebase; /* VRTC_TIMEBASE_NONE: no time is needed */
 	uint16_t msg_type;
@@ -56,7 +67,7 @@ struct vrtc_command {
 /*
  * Decides what a request asks for, as far as that needs no reading.
  *
- * @param alarm           VIRTIO_RTC_F_ALARM is negotiated
+ * @param offer           of the connection
  * @param req             the first bytes of the request, at least min(readable_bytes, 24) of them
  * @param readable_bytes  size of the device-readable part of the buffer, any value
  * @param writable_bytes  size of the device-writable part of the buffer, any value
@@ -64,8 +75,9 @@ struct vrtc_command {
  *
  * No request is an error to the caller: what is wrong with it becomes its status.
  */
-void vrtc_device_decode(const struct vrtc_device *dev, bool alarm, const uint8_t *req,
-	uint32_t readable_bytes, uint32_t writable_bytes, struct vrtc_command *cmd);
+void vrtc_device_decode(const struct vrtc_device *dev, const struct vrtc_offer *offer,
+	const uint8_t *req, uint32_t readable_bytes, uint32_t writable_bytes,
+	struct vrtc_command *cmd);
 
 /*
  * Writes the response of a decoded request.

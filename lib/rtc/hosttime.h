@@ -86,18 +86,37 @@ static inline int64_t vrtc_hosttime_clock_ns(clockid_t id)
 bool vrtc_hosttime_tai_from_realtime(const struct vrtc_hosttime *h,
 	const struct vrtc_leap_table *leap, int64_t realtime_ns, int64_t *tai_ns);
 
+/*
+ * TAI in two steps: from which system clock, and what that clock's time is in TAI. In between, the
+ * clock is read.
+ *
+ * @param latched_ns  what the first step found, for the second
+ */
+static inline clockid_t vrtc_hosttime_tai_clock(const struct vrtc_hosttime *h, int64_t *latched_ns)
+{
+	/* Relaxed: a reading uses the one or the other, and nothing else depends on it. */
+	*latched_ns = atomic_load_explicit(&h->latched_ns, memory_order_relaxed);
+	return *latched_ns != VRTC_HOSTTIME_UNLATCHED ? CLOCK_TAI : CLOCK_REALTIME;
+}
+
+static inline bool vrtc_hosttime_tai_from_clock(const struct vrtc_hosttime *h,
+	const struct vrtc_leap_table *leap, int64_t latched_ns, int64_t clock_ns, int64_t *tai_ns)
+{
+	if (latched_ns != VRTC_HOSTTIME_UNLATCHED) {
+		*tai_ns = clock_ns + latched_ns;
+		return true;
+	}
+	return vrtc_hosttime_tai_from_realtime(h, leap, clock_ns, tai_ns);
+}
+
 static inline bool vrtc_hosttime_read_tai(
 	const struct vrtc_hosttime *h, const struct vrtc_leap_table *leap, int64_t *tai_ns)
 {
-	/* Relaxed: a reading uses the one or the other, and nothing else depends on it. */
-	int64_t latched_ns = atomic_load_explicit(&h->latched_ns, memory_order_relaxed);
+	int64_t latched_ns;
+	clockid_t id = vrtc_hosttime_tai_clock(h, &latched_ns);
 
-	if (latched_ns != VRTC_HOSTTIME_UNLATCHED) {
-		*tai_ns = vrtc_hosttime_clock_ns(CLOCK_TAI) + latched_ns;
-		return true;
-	}
-	return vrtc_hosttime_tai_from_realtime(
-		h, leap, vrtc_hosttime_clock_ns(CLOCK_REALTIME), tai_ns);
+	return vrtc_hosttime_tai_from_clock(
+		h, leap, latched_ns, vrtc_hosttime_clock_ns(id), tai_ns);
 }
 
 #endif

@@ -76,7 +76,16 @@ void vrtc_phc_status(const struct vrtc_phc *phc, struct vrtc_phc_status *status)
 
 const char *vrtc_phc_state_name(enum vrtc_phc_state state);
 
-/* What the clock shows now, in ns; false: it is not known. Any thread. */
+/* What the clock shows at a count of phc->counter, in ns; false: it is not known. Any thread. */
+static inline bool vrtc_phc_read_at(const struct vrtc_phc *phc, uint64_t count, int64_t *at_ns)
+{
+	struct vrtc_phc_line line;
+
+	vrtc_phc_line_get(&phc->published, &line);
+	return vrtc_phc_line_at(&line, count, at_ns);
+}
+
+/* And now. */
 static inline bool vrtc_phc_read(const struct vrtc_phc *phc, int64_t *now_ns)
 {
 	struct vrtc_phc_line line;

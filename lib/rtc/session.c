@@ -14,12 +14,36 @@
 
 #define SETTLE_PAUSE_NS 10000
 
+/*
+ * A pair is made with one map. The next one to be made waits for a grace period of this lcore, so
+ * what is pointed to does not change under us.
+ */
+static void read_cross(
+	struct vrtc_session *s, const struct vrtc_command *cmd, struct vrtc_instant *now)
+{
+	/* Acquire: pairs with the release in guest_counter.c. */
+	const struct vrtc_counter_map *map =
+		atomic_load_explicit(&s->counter.map, memory_order_acquire);
+	struct vrtc_pair pair;
+
+	/* The map was lost since it was offered, or has become another counter's. */
+	if (map->host_counter == VRTC_HOST_COUNTER_NONE ||
+		map->guest_counter != s->offer.hw_counter)
+		return;
+	vrtc_timesource_read_pair(s->time, cmd->timebase, map->host_counter, now, &pair);
+	now->counted = true;
+	now->guest_cycles = vrtc_counter_map_apply(map, pair.count);
+	vrtc_guest_counter_note(&s->counter, pair.doubt);
+}
+
 static uint32_t respond(struct vrtc_session *s, const struct vrtc_command *cmd, uint8_t *resp)
 {
 	struct vrtc_instant now = {.known = false};
 
 	/* The chain was popped before, so what is read here is later than the driver's request. */
-	if (cmd->timebase != VRTC_TIMEBASE_NONE)
+	if (cmd->timebase != VRTC_TIMEBASE_NONE && cmd->cross)
+		read_cross(s, cmd, &now);
+	else if (cmd->timebase != VRTC_TIMEBASE_NONE)
 		vrtc_timesource_read(s->time, cmd->timebase, &now);
 	return vrtc_device_respond(s->device, cmd, &now, resp);
 }
@@ -129,7 +153,7 @@ unsigned vrtc_session_poll(struct vrtc_session *s)
 		struct vrtc_command cmd;
 		uint32_t resp_bytes;
 
-		vrtc_device_decode(s->device, s->alarm, chain.req, chain.readable_bytes,
+		vrtc_device_decode(s->device, &s->offer, chain.req, chain.readable_bytes,
 			chain.writable_bytes, &cmd);
 		served++;
 		if (cmd.about_alarm && !is_replay(s, &chain, &cmd)) {
@@ -239,7 +263,8 @@ int vrtc_session_start(
 
 	s->callfd = ring->callfd;
 	s->kickfd = ring->kickfd;
-	s->alarm = s->alarm_lcore && ring->features & (1ULL << VIRTIO_RTC_F_ALARM);
+	s->offer.alarm = s->alarm_lcore && ring->features & (1ULL << VIRTIO_RTC_F_ALARM);
+	s->offer.hw_counter = s->counter.offered;
 	s->fault_told = false;
 	atomic_store_explicit(&s->faulty, false, memory_order_relaxed);
 	if (vrtc_vring_fault(&s->requestq)) {

@@ -21,6 +21,7 @@
 
 #include "alarm_lcore.h"
 #include "device.h"
+#include "guest_counter.h"
 #include "guestmem.h"
 #include "timesource.h"
 #include "vring.h"
@@ -34,7 +35,8 @@ struct vrtc_session {
 	bool fault_told;  /* the control thread was told that the ring is broken */
 	int attention_fd; /* eventfd that wakes the control thread */
 	atomic_bool faulty;
-	bool alarm; /* VIRTIO_RTC_F_ALARM is negotiated */
+	struct vrtc_offer offer;
+	struct vrtc_guest_counter counter;
 
 	/* The alarm request that is with the alarm lcore. */
 	bool mail_sent;

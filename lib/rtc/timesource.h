@@ -16,9 +16,11 @@
 
 #include "clock.h"
 #include "hosttime.h"
+#include "pair.h"
 #include "phc.h"
 
 struct vrtc_timesource {
+	const struct vrtc_pairing *pairing; /* of cross-timestamps */
 	const struct vrtc_hosttime *host;
 	const struct vrtc_phc *phc; /* NULL: the system clocks */
 	bool phc_is_utc;            /* it counts UTC, not TAI */
@@ -37,6 +39,13 @@ static inline bool vrtc_timesource_read_tai(
 		return false;
 	return !ts->phc_is_utc || vrtc_timesource_tai_from_utc(leap, *tai_ns, tai_ns);
 }
+
+/*
+ * Of a PTP hardware clock. Its model is a function of the CPU's counter, so the pair is exact; how
+ * far the model may be from the clock itself is another matter, which its status tells.
+ */
+void vrtc_timesource_read_phc_pair(const struct vrtc_timesource *ts, enum vrtc_host_counter counter,
+	struct vrtc_instant *now, struct vrtc_pair *pair);
 
 /*
  * The time in a timebase, now, and the leap-second table to go with it. now->known is false where
@@ -62,6 +71,37 @@ static inline void vrtc_timesource_read(
 		now->known = false;
 		break;
 	}
+}
+
+/*
+ * The time in a timebase, and a counter of the host at that very instant.
+ *
+ * @param counter  not NONE
+ * @param pair     set: count and doubt
+ */
+static inline void vrtc_timesource_read_pair(const struct vrtc_timesource *ts,
+	enum vrtc_timebase timebase, enum vrtc_host_counter counter, struct vrtc_instant *now,
+	struct vrtc_pair *pair)
+{
+	int64_t latched_ns = 0;
+	clockid_t id = CLOCK_REALTIME;
+
+	/* Acquire: pairs with the release of vrtc_hosttime_set_leap(). */
+	now->leap = atomic_load_explicit(&ts->host->leap, memory_order_acquire);
+	now->known = timebase != VRTC_TIMEBASE_NONE;
+	if (timebase == VRTC_TIMEBASE_TAI && ts->phc) {
+		vrtc_timesource_read_phc_pair(ts, counter, now, pair);
+		return;
+	}
+	if (timebase == VRTC_TIMEBASE_TAI)
+		id = vrtc_hosttime_tai_clock(ts->host, &latched_ns);
+	else if (timebase == VRTC_TIMEBASE_MONOTONIC)
+		id = CLOCK_BOOTTIME;
+	vrtc_pair_read(ts->pairing, counter, id, pair);
+	now->timebase_ns = pair->clock_ns;
+	if (timebase == VRTC_TIMEBASE_TAI)
+		now->known = vrtc_hosttime_tai_from_clock(
+			ts->host, now->leap, latched_ns, pair->clock_ns, &now->timebase_ns);
 }
 
 #endif

@@ -31,14 +31,19 @@ enum vrtc_vhost_request {
 	VRTC_VHOST_SET_PROTOCOL_FEATURES = 16,
 	VRTC_VHOST_GET_QUEUE_NUM = 17,
 	VRTC_VHOST_SET_VRING_ENABLE = 18,
+	VRTC_VHOST_GET_CONFIG = 24,
+	VRTC_VHOST_SET_CONFIG = 25,
 };
 
 #define VRTC_VHOST_F_PROTOCOL_FEATURES  30
 #define VRTC_VHOST_PROTOCOL_F_MQ        0
 #define VRTC_VHOST_PROTOCOL_F_REPLY_ACK 3
+#define VRTC_VHOST_PROTOCOL_F_CONFIG    9
 
 #define VRTC_VHOST_FLAG_NEED_REPLY  (1u << 3)
 #define VRTC_VHOST_VRING_INDEX_MASK 0xff
+/* Of the payload, before a configuration's region. */
+#define VRTC_VHOST_CONFIG_HEAD      12
 
 struct vrtc_vhost_msg {
 	uint32_t request;
@@ -50,6 +55,12 @@ struct vrtc_vhost_msg {
 			uint32_t index;
 			uint32_t num;
 		} state;
+		struct {
+			uint32_t offset;
+			uint32_t bytes;
+			uint32_t flags;
+			uint8_t region[256]; /* the protocol's maximum */
+		} config;
 	} payload;
 } __attribute__((packed));
 

@@ -57,12 +57,17 @@ static uint32_t response_bytes(uint16_t type)
 	return type == VIRTIO_RTC_REQ_READ_ALARM ? 24 : 8;
 }
 
+static const struct vrtc_offer offers[] = {
+	{.alarm = false, .hw_counter = VIRTIO_RTC_COUNTER_INVALID},
+	{.alarm = true, .hw_counter = VIRTIO_RTC_COUNTER_INVALID},
+};
+
 static struct vrtc_command decode(bool alarm, const struct request *r)
 {
 	struct vrtc_command cmd;
 
 	memset(&cmd, 0xa5, sizeof(cmd));
-	vrtc_device_decode(&device, alarm, r->b, 24, 24, &cmd);
+	vrtc_device_decode(&device, &offers[alarm], r->b, 24, 24, &cmd);
 	return cmd;
 }
 
@@ -224,12 +229,12 @@ static void what_does_not_fit_is_einval_even_without_the_feature_and_changes_not
 		struct vrtc_command cmd;
 
 		for (uint32_t bytes = 0; bytes < request_bytes(types[t]); bytes++) {
-			vrtc_device_decode(&device, bytes & 1, r.b, bytes, 24, &cmd);
+			vrtc_device_decode(&device, &offers[bytes & 1], r.b, bytes, 24, &cmd);
 			assert_int_equal(cmd.status, VIRTIO_RTC_S_EINVAL);
 			assert_false(cmd.about_alarm);
 		}
 		for (uint32_t room = 0; room < response_bytes(types[t]); room++) {
-			vrtc_device_decode(&device, room & 1, r.b, 24, room, &cmd);
+			vrtc_device_decode(&device, &offers[room & 1], r.b, 24, room, &cmd);
 			assert_int_equal(cmd.status, VIRTIO_RTC_S_EINVAL);
 			assert_int_equal(cmd.resp_bytes, room < 8 ? room : 8);
 			assert_false(cmd.about_alarm);

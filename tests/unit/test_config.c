@@ -218,7 +218,7 @@ static void what_stands_before_two_dashes_is_the_eals(void **state)
 	assert_int_equal(c.n_eal, 1);
 	app_config_free(&c);
 
-	REFUSED("--: no such option; accepted: --socket-path, --client, --clocks, --source, --retain, "
+	REFUSED("--: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --retain, "
 		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
 		"--check-config, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
@@ -266,7 +266,7 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 	REFUSED("no device: give --socket-path PATH for each, or --config FILE with sections "
 		"[device NAME]; see --help",
 		NULL);
-	REFUSED("--bad: no such option; accepted: --socket-path, --client, --clocks, --source, --retain, "
+	REFUSED("--bad: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --retain, "
 		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
 		"--check-config, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
@@ -316,7 +316,7 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 		"can be read",
 		"--config=/nonexistent/f");
 	REFUSED("/tmp: is a folder; accepted: a configuration file", "--config=/tmp");
-	REFUSED("--a?b??[31m: no such option; accepted: --socket-path, --client, --clocks, --source, --retain, "
+	REFUSED("--a?b??[31m: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --retain, "
 		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
 		"--check-config, --print-capabilities, --help, "
 		"--version; options of the EAL before \"--\"",
@@ -828,7 +828,7 @@ static void a_mistake_in_the_file_is_one_line_with_its_place(void **state)
 			"2: [global] mode = client: no such key; accepted: idle, leap_table, host_timescale, phc_holdover, alarm_lcore, "
 			"alarm_store"},
 		{"[device a]\nIdle = busy\n",
-			"2: [device a] Idle = busy: no such key; accepted: socket, mode, clocks, source, retain, "
+			"2: [device a] Idle = busy: no such key; accepted: socket, mode, clocks, source, counter, retain, "
 			"alarm_action"},
 		{"[device a]\nsocket = /a\nmode = both\n",
 			"3: [device a] mode = both: no such mode; accepted: server (we listen), "

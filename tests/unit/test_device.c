@@ -25,6 +25,10 @@ enum { SMEARED, UTC, TAI, MONOTONIC, MAYBE_SMEARED };
 
 static const struct vrtc_device device = {.clock = clocks, .n_clocks = N_CLOCKS};
 static struct vrtc_leap_table leap;
+static const struct vrtc_offer no_offer = {.hw_counter = VIRTIO_RTC_COUNTER_INVALID};
+static const struct vrtc_offer tsc_offer = {.hw_counter = VIRTIO_RTC_COUNTER_X86_TSC};
+/* What the guest's counter shows now. */
+#define CYCLES UINT64_C(0x0123456789abcdef)
 
 /* 2026-11-23 00:00:00 UTC, and the offset of the one entry below. */
 #define NOW_UTC_NS INT64_C(1795392000000000000)
@@ -43,21 +47,28 @@ static int load_leap(void **state)
 	return vrtc_leap_parse(&leap, text, sizeof(text) - 1, NULL);
 }
 
-static struct answer ask_in_room(const void *req, uint32_t readable_bytes, uint32_t writable_bytes)
+static struct answer ask_at(const struct vrtc_offer *offer, const struct vrtc_instant *now,
+	const void *req, uint32_t readable_bytes, uint32_t writable_bytes)
 {
 	uint8_t copy[VRTC_REQ_BYTES_MAX] = {0};
-	struct vrtc_instant now = {
-		.known = true, .timebase_ns = NOW_UTC_NS + OFFSET_NS, .leap = &leap};
 	struct vrtc_command cmd;
 	struct answer answer;
 
 	memset(&answer, 0x5a, sizeof(answer));
 	memcpy(copy, req, readable_bytes < sizeof(copy) ? readable_bytes : sizeof(copy));
-	vrtc_device_decode(&device, false, copy, readable_bytes, writable_bytes, &cmd);
-	answer.bytes = vrtc_device_respond(&device, &cmd, &now, answer.resp);
+	vrtc_device_decode(&device, offer, copy, readable_bytes, writable_bytes, &cmd);
+	answer.bytes = vrtc_device_respond(&device, &cmd, now, answer.resp);
 	assert_true(answer.bytes <= sizeof(answer.resp));
 	assert_true(answer.bytes <= writable_bytes);
 	return answer;
+}
+
+static struct answer ask_in_room(const void *req, uint32_t readable_bytes, uint32_t writable_bytes)
+{
+	const struct vrtc_instant now = {
+		.known = true, .timebase_ns = NOW_UTC_NS + OFFSET_NS, .leap = &leap};
+
+	return ask_at(&no_offer, &now, req, readable_bytes, writable_bytes);
 }
 
 /* A request of 24 bytes, of which a message uses what it needs. */
@@ -181,17 +192,121 @@ static void read_cross_without_a_map_is_eopnotsupp(void **state)
 	}
 }
 
-static void cross_cap_agrees_with_read_cross_for_every_counter_and_clock(void **state)
+/* With a map of the guest's TSC, at an instant of which the counter is told or not. */
+static struct answer ask_cross(
+	uint16_t msg_type, uint16_t clock_id, uint8_t hw_counter, bool known, bool counted)
+{
+	const struct vrtc_instant now = {.known = known,
+		.timebase_ns = NOW_UTC_NS + OFFSET_NS,
+		.leap = &leap,
+		.counted = counted,
+		.guest_cycles = CYCLES};
+	struct request r = make(msg_type, clock_id, hw_counter);
+
+	return ask_at(&tsc_offer, &now, r.b, 16, VRTC_RESP_BYTES_MAX);
+}
+
+static void cross_cap_with_a_map_sets_the_flag_for_that_counter_alone(void **state)
 {
 	(void)state;
 	for (uint16_t id = 0; id < N_CLOCKS; id++) {
-		for (unsigned counter = 0; counter < 256; counter++) {
-			struct answer cap = ask(VIRTIO_RTC_REQ_CROSS_CAP, id, (uint8_t)counter);
-			struct answer read = ask(VIRTIO_RTC_REQ_READ_CROSS, id, (uint8_t)counter);
+		struct answer tsc = ask_cross(
+			VIRTIO_RTC_REQ_CROSS_CAP, id, VIRTIO_RTC_COUNTER_X86_TSC, true, true);
+		struct answer vct = ask_cross(
+			VIRTIO_RTC_REQ_CROSS_CAP, id, VIRTIO_RTC_COUNTER_ARM_VCT, true, true);
 
-			assert_int_equal(cap.resp[0] == VIRTIO_RTC_S_OK && cap.resp[8] & 1,
-				read.resp[0] == VIRTIO_RTC_S_OK);
+		assert_int_equal(tsc.resp[0], VIRTIO_RTC_S_OK);
+		assert_int_equal(tsc.resp[8], VIRTIO_RTC_FLAG_CROSS_CAP);
+		assert_int_equal(tsc.bytes, 16);
+		assert_int_equal(vct.resp[0], VIRTIO_RTC_S_OK);
+		assert_int_equal(vct.resp[8], 0);
+	}
+}
+
+/* "any specific request [...] the same response": a map that is lost changes nothing here. */
+static void cross_cap_stays_while_no_counter_can_be_told(void **state)
+{
+	(void)state;
+	for (uint16_t id = 0; id < N_CLOCKS; id++) {
+		struct answer with = ask_cross(
+			VIRTIO_RTC_REQ_CROSS_CAP, id, VIRTIO_RTC_COUNTER_X86_TSC, true, true);
+		struct answer without = ask_cross(
+			VIRTIO_RTC_REQ_CROSS_CAP, id, VIRTIO_RTC_COUNTER_X86_TSC, true, false);
+
+		assert_memory_equal(with.resp, without.resp, sizeof(with.resp));
+	}
+}
+
+static void read_cross_gives_the_reading_and_the_cycles_of_one_instant(void **state)
+{
+	(void)state;
+	for (uint16_t id = 0; id < N_CLOCKS; id++) {
+		struct answer read = ask(VIRTIO_RTC_REQ_READ, id, 0);
+		struct answer cross = ask_cross(
+			VIRTIO_RTC_REQ_READ_CROSS, id, VIRTIO_RTC_COUNTER_X86_TSC, true, true);
+		struct virtio_rtc_resp_read_cross resp;
+
+		memcpy(&resp, cross.resp, sizeof(resp));
+		assert_int_equal(cross.bytes, sizeof(resp));
+		/* Status, reserved bytes and reading are those of READ. */
+		assert_memory_equal(cross.resp, read.resp, 16);
+		assert_true(vrtc_le64_get(resp.counter_cycles) == CYCLES);
+	}
+}
+
+static void read_cross_of_the_other_counter_is_eopnotsupp(void **state)
+{
+	(void)state;
+	for (uint16_t id = 0; id < N_CLOCKS; id++) {
+		struct answer a = ask_cross(
+			VIRTIO_RTC_REQ_READ_CROSS, id, VIRTIO_RTC_COUNTER_ARM_VCT, true, true);
+
+		assert_int_equal(a.resp[0], VIRTIO_RTC_S_EOPNOTSUPP);
+	}
+}
+
+/* "a value other than VIRTIO_RTC_S_OK if the device cannot determine the approximate value". */
+static void read_cross_without_the_counter_or_the_clock_is_eio_and_gives_neither(void **state)
+{
+	static const uint8_t zero[16] = {0};
+
+	(void)state;
+	for (uint16_t id = 0; id < N_CLOCKS; id++) {
+		for (unsigned have = 0; have < 3; have++) {
+			struct answer a = ask_cross(VIRTIO_RTC_REQ_READ_CROSS, id,
+				VIRTIO_RTC_COUNTER_X86_TSC, have & 1, have & 2);
+
+			assert_int_equal(a.resp[0], VIRTIO_RTC_S_EIO);
+			assert_int_equal(a.bytes, sizeof(struct virtio_rtc_resp_read_cross));
+			assert_memory_equal(a.resp + 8, zero, sizeof(zero));
 		}
+	}
+}
+
+/* "if and only if": without a counter, and with either. */
+static void cross_cap_agrees_with_read_cross_for_every_counter_and_clock(void **state)
+{
+	const struct vrtc_instant now = {.known = true,
+		.timebase_ns = NOW_UTC_NS + OFFSET_NS,
+		.leap = &leap,
+		.counted = true};
+	const struct vrtc_offer offers[] = {
+		no_offer, tsc_offer, {.hw_counter = VIRTIO_RTC_COUNTER_ARM_VCT}};
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * N_CLOCKS * 256; i++) {
+		const struct vrtc_offer *offer = &offers[i % 3];
+		uint16_t id = (uint16_t)(i / 3 % N_CLOCKS);
+		uint8_t counter = (uint8_t)(i / 3 / N_CLOCKS);
+		struct request cap_req = make(VIRTIO_RTC_REQ_CROSS_CAP, id, counter);
+		struct request read_req = make(VIRTIO_RTC_REQ_READ_CROSS, id, counter);
+		struct answer cap = ask_at(offer, &now, cap_req.b, 16, VRTC_RESP_BYTES_MAX);
+		struct answer read = ask_at(offer, &now, read_req.b, 16, VRTC_RESP_BYTES_MAX);
+
+		assert_int_equal(cap.resp[0] == VIRTIO_RTC_S_OK && cap.resp[8] & 1,
+			read.resp[0] == VIRTIO_RTC_S_OK);
+		assert_int_equal(read.resp[0] == VIRTIO_RTC_S_OK,
+			counter == offer->hw_counter && counter != VIRTIO_RTC_COUNTER_INVALID);
 	}
 }
 
@@ -231,7 +346,7 @@ static void read_needs_the_time_of_its_clock_and_no_other_message_needs_any(void
 			struct request r = make(messages[m], id, 0);
 			struct vrtc_command cmd;
 
-			vrtc_device_decode(&device, false, r.b, 24, 24, &cmd);
+			vrtc_device_decode(&device, &no_offer, r.b, 24, 24, &cmd);
 			assert_int_equal(cmd.timebase, messages[m] == VIRTIO_RTC_REQ_READ
 							       ? timebase[id]
 							       : VRTC_TIMEBASE_NONE);
@@ -248,7 +363,7 @@ static void a_reading_that_the_host_cannot_give_is_eio(void **state)
 	struct vrtc_command cmd;
 
 	(void)state;
-	vrtc_device_decode(&device, false, r.b, 16, 16, &cmd);
+	vrtc_device_decode(&device, &no_offer, r.b, 16, 16, &cmd);
 	assert_int_equal(vrtc_device_respond(&device, &cmd, &unknown, resp), 16);
 	assert_int_equal(resp[0], VIRTIO_RTC_S_EIO);
 	assert_int_equal(vrtc_device_respond(&device, &cmd, &before_1972, resp), 16);
@@ -468,11 +583,11 @@ static void a_device_without_clocks_says_so_and_has_no_clock_0(void **state)
 	struct vrtc_command cmd;
 
 	(void)state;
-	vrtc_device_decode(&none, false, cfg.b, 8, 16, &cmd);
+	vrtc_device_decode(&none, &no_offer, cfg.b, 8, 16, &cmd);
 	assert_int_equal(vrtc_device_respond(&none, &cmd, &now, resp), 16);
 	assert_int_equal(resp[0], VIRTIO_RTC_S_OK);
 	assert_int_equal(resp[8] | resp[9], 0);
-	vrtc_device_decode(&none, false, read.b, 16, 16, &cmd);
+	vrtc_device_decode(&none, &no_offer, read.b, 16, 16, &cmd);
 	assert_int_equal(vrtc_device_respond(&none, &cmd, &now, resp), 16);
 	assert_int_equal(resp[0], VIRTIO_RTC_S_ENODEV);
 }
@@ -509,6 +624,12 @@ int main(void)
 		cmocka_unit_test(
 			cross_cap_of_a_known_counter_without_a_map_is_ok_with_the_flag_clear),
 		cmocka_unit_test(read_cross_without_a_map_is_eopnotsupp),
+		cmocka_unit_test(cross_cap_with_a_map_sets_the_flag_for_that_counter_alone),
+		cmocka_unit_test(cross_cap_stays_while_no_counter_can_be_told),
+		cmocka_unit_test(read_cross_gives_the_reading_and_the_cycles_of_one_instant),
+		cmocka_unit_test(read_cross_of_the_other_counter_is_eopnotsupp),
+		cmocka_unit_test(
+			read_cross_without_the_counter_or_the_clock_is_eio_and_gives_neither),
 		cmocka_unit_test(cross_cap_agrees_with_read_cross_for_every_counter_and_clock),
 		cmocka_unit_test(read_answers_the_reading_in_nanoseconds_for_every_clock),
 		cmocka_unit_test(read_needs_the_time_of_its_clock_and_no_other_message_needs_any),
