@@ -97,7 +97,7 @@ static bool clocksource_is_native(void)
 	return strcmp(name, "tsc\n") == 0 || strcmp(name, "arch_sys_counter\n") == 0;
 }
 
-/* Whether pairs with the CPU's counter can be had on this machine; the daemon must think so, too. */
+/* Whether pairs with the CPU's counter can be had on this machine. The daemon has to agree. */
 static bool needs_native(void)
 {
 	if (clocksource_is_native())
@@ -320,7 +320,7 @@ static void a_map_that_comes_after_the_first_start_changes_no_capability(void **
 	fixture_stop(&f);
 }
 
-/* Requests under way while the map changes again and again: each pair is of the one or the other. */
+/* Requests are under way while the map changes again and again. */
 static void a_pair_is_of_one_map_the_old_or_the_new(void **state)
 {
 	struct vrtc_counter_map maps[2] = {native, native};
