@@ -396,7 +396,7 @@ class Guest:
             "-chardev", f"socket,id=line,fd={line_qemu.fileno()}",
             *machine.line_args,
             "-chardev", f"socket,id=monitor,fd={monitor_qemu.fileno()}",
-            "-object", "monitor-qmp,id=qmp,chardev=monitor",
+            "-mon", "chardev=monitor,mode=control",
             *([] if reboots else ["-no-reboot"]), *device_args,
         ]
         self.line = line
