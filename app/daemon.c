@@ -32,6 +32,7 @@
 #include "socket_path.h"
 #include "sources.h"
 #include "telemetry.h"
+#include "telemetry_counters.h"
 
 /* See vrtc_backend_nudge_events(). */
 #define NUDGE_AGAIN_MS 20
@@ -226,6 +227,7 @@ static int open_endpoints(struct daemon *d)
 		VRTC_LOG(INFO, "%s: %s %s", device->name,
 			device->client ? "connecting to" : "listening on", device->socket_path);
 	}
+	app_telemetry_counters_begin(d->config, d->endpoint);
 	vrtc_backend_nudge_events();
 	return 0;
 }
@@ -322,6 +324,7 @@ static void loop(struct daemon *d)
 
 static void stop(struct daemon *d)
 {
+	app_telemetry_counters_end();
 	/* Front-ends first: after this no lcore has a session. */
 	for (unsigned i = 0; i < d->n_endpoints; i++)
 		vrtc_backend_close(d->endpoint[i]);

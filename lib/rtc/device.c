@@ -184,9 +184,8 @@ void vrtc_device_decode(const struct vrtc_device *dev, const struct vrtc_offer *
 	if (cmd->status != VIRTIO_RTC_S_OK)
 		return;
 
-	if (cmd->msg_type == VIRTIO_RTC_REQ_READ)
-		cmd->timebase = vrtc_clock_timebase(cmd->clock);
-	else if (cmd->msg_type == VIRTIO_RTC_REQ_READ_CROSS && cmd->cross)
+	if (cmd->msg_type == VIRTIO_RTC_REQ_READ ||
+		(cmd->msg_type == VIRTIO_RTC_REQ_READ_CROSS && cmd->cross))
 		cmd->timebase = vrtc_clock_timebase(cmd->clock);
 	else if (cmd->msg_type == VIRTIO_RTC_REQ_READ_CROSS)
 		/* D10: of a counter that is not known to be the guest's, there is no pair. */

@@ -105,22 +105,28 @@ static const char *judge(const struct vrtc_guest_counter *c)
 	return NULL;
 }
 
-static const char *name_of(uint8_t hw_counter)
+const char *vrtc_guest_counter_name(uint8_t hw_counter)
 {
 	return hw_counter == VIRTIO_RTC_COUNTER_X86_TSC   ? "X86_TSC"
 	       : hw_counter == VIRTIO_RTC_COUNTER_ARM_VCT ? "ARM_VCT"
 							  : "none";
 }
 
-void vrtc_guest_counter_start(
-	struct vrtc_guest_counter *c, const struct vrtc_peer_process *vmm, char *what)
+const char *vrtc_guest_counter_origin_name(enum vrtc_counter_origin origin)
 {
-	static const char *const origins[] = {
+	static const char *const names[] = {
 		[VRTC_COUNTER_FROM_NOWHERE] = "nowhere",
 		[VRTC_COUNTER_FROM_CONFIG] = "the configuration",
 		[VRTC_COUNTER_FROM_VMM] = "the VMM",
 		[VRTC_COUNTER_FROM_KVM] = "KVM's debugfs",
 	};
+
+	return names[origin];
+}
+
+void vrtc_guest_counter_start(
+	struct vrtc_guest_counter *c, const struct vrtc_peer_process *vmm, char *what)
+{
 	const char *why;
 
 	(void)vmm;
@@ -135,7 +141,7 @@ void vrtc_guest_counter_start(
 	}
 	c->offered = present(c)->guest_counter;
 	snprintf(what, VRTC_GUEST_COUNTER_WHAT_BYTES, "cross-timestamps with the guest's %s, by %s",
-		name_of(c->offered), origins[c->origin]);
+		vrtc_guest_counter_name(c->offered), vrtc_guest_counter_origin_name(c->origin));
 }
 
 bool vrtc_guest_counter_look(struct vrtc_guest_counter *c)

@@ -131,6 +131,10 @@ struct vrtc_guest_counter_status {
 void vrtc_guest_counter_status(
 	const struct vrtc_guest_counter *c, struct vrtc_guest_counter_status *status);
 
+/* "X86_TSC", "ARM_VCT"; "none". And where a map came from, in words. Static strings. */
+const char *vrtc_guest_counter_name(uint8_t hw_counter);
+const char *vrtc_guest_counter_origin_name(enum vrtc_counter_origin origin);
+
 /* Of a pair that was made. The lcore. */
 static inline void vrtc_guest_counter_note(struct vrtc_guest_counter *c, uint32_t doubt)
 {

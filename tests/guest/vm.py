@@ -193,6 +193,25 @@ class Daemon(Process):
         check(self.status() is not None, f"{self.name} still runs")
         self._launch()
 
+    def telemetry(self, command):
+        """What it answers to a command of its telemetry."""
+        folder = f"{'/run' if os.geteuid() == 0 else f'/tmp/dpdk-rtc-{os.geteuid()}'}/dpdk/dpdk-rtc"
+        # The daemons of this machine are all in there, and say whose socket it is.
+        for name in os.listdir(folder):
+            if not name.startswith("dpdk_telemetry.v2"):
+                continue
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+                sock.settimeout(STEP_S)
+                try:
+                    sock.connect(os.path.join(folder, name))
+                except ConnectionRefusedError:
+                    continue
+                if json.loads(sock.recv(16384))["pid"] != self.child.pid:
+                    continue
+                sock.sendall(command.encode())
+                return json.loads(sock.recv(16384))[command.split(",")[0]]
+        raise Failure(f"{self.name} has no telemetry in {folder}")
+
     def stop(self):
         """The orderly end: SIGTERM, status 0."""
         self.check_alive()
@@ -371,7 +390,8 @@ MICROVM = Machine(
 class Guest:
     """A QEMU with our guest. Give it QEMU's arguments for the device, then drive it by steps."""
 
-    def __init__(self, name, log_dir, device_args, machine=Q35, reboots=False, tools=None):
+    def __init__(self, name, log_dir, device_args, machine=Q35, reboots=False, tools=None,
+                 glue=False):
         self.name = name
         self.facts_path = os.path.join(log_dir, name + "-facts.log")
         self.console_path = os.path.join(log_dir, name + "-console.log")
@@ -379,7 +399,8 @@ class Guest:
         self.step_now = None
         self.boot = None
         self.machine = machine
-        qemu = provide("fetch-qemu", machine.processor)
+        # glue: a QEMU with the patches of qemu-glue, which tells the daemon the guest's counter.
+        qemu = provide("../../qemu-glue/build-qemu" if glue else "fetch-qemu", machine.processor)
         image = provide("build-guest", machine.processor)
         initrd = os.path.join(image, "initrd.img")
         if tools:
