@@ -730,7 +730,7 @@ static void offsets_report(struct offsets *o, long index)
 {
 	double mean_at = 0, mean = 0, xx = 0, xy = 0, square = 0, slope;
 
-	if (!o->n)
+	if (o->n < 2)
 		return;
 	for (long i = 0; i < o->n; i++) {
 		mean_at += o->at_ns[i] / (double)o->n;
