@@ -34,6 +34,7 @@
 #include <sys/io.h>
 #endif
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -46,6 +47,9 @@
 
 #include <linux/ptp_clock.h>
 #include <linux/rtc.h>
+
+#include "pairs.h"
+#include "vdso_clock.h"
 
 #ifdef __x86_64__
 #define LINE_PORT "/dev/ttyS1"
@@ -864,6 +868,109 @@ static void step_extended(long index, long count)
 	close(fd);
 }
 
+/* A page that the host can find: never written back to the kernel, so that it stays where it is. */
+static struct pairs_page *pairs_pages(uint64_t run, long count)
+{
+	struct pairs_page *page = mmap(NULL, (size_t)count * PAIRS_PAGE_BYTES,
+		PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (page == MAP_FAILED) {
+		fail("no memory for %ld pages", count);
+		return NULL;
+	}
+	for (long i = 0; i < count; i++) {
+		page[i].index = (uint32_t)i;
+		page[i].run = run;
+		page[i].magic = PAIRS_MAGIC ^ run;
+	}
+	return page;
+}
+
+/*
+ * Cross-timestamps for the host to judge. The ioctl tells CLOCK_MONOTONIC_RAW and not the counter;
+ * what the counter was follows, since that clock is a line of it that never changes.
+ */
+static void step_pairs(long index, long count)
+{
+	uint64_t run = vdso_count_now();
+	struct vdso_line line = {0}, line_after = {0};
+	struct pairs_page *page;
+	struct vdso_clock raw;
+	long n = 0, pages = (count + PAIRS_ON_PAGE - 1) / PAIRS_ON_PAGE;
+	int fd = open_phc(index);
+
+	if (fd < 0)
+		return;
+	if (count < 1 || count > MAX_SERIES)
+		fail("%ld pairs are not 1 to %d", count, MAX_SERIES);
+	else if (!vdso_clock_find(&raw, CLOCK_MONOTONIC_RAW) || !vdso_clock_line(&raw, &line))
+		fail("the kernel's page of clocks is not as expected: see vdso_clock.h");
+	page = failure[0] ? NULL : pairs_pages(run, pages);
+	if (!page) {
+		close(fd);
+		return;
+	}
+	for (long i = 0; i < count; i++) {
+		struct ptp_sys_offset_precise request = {0};
+		struct pairs_page *to = &page[n / PAIRS_ON_PAGE];
+
+		if (ioctl(fd, PTP_SYS_OFFSET_PRECISE2, &request))
+			continue;
+		to->pair[to->n++] = (struct pairs_pair){
+			.count = vdso_line_count(&line, ptp_time_ns(&request.sys_monoraw)),
+			.device_ns = ptp_time_ns(&request.device)};
+		n++;
+	}
+	if (!vdso_clock_holds(&raw) || !vdso_clock_line(&raw, &line_after))
+		fail("CLOCK_MONOTONIC_RAW is no line any more");
+	fact("pairs.run=%llu", (unsigned long long)run);
+	fact("pairs.made=%ld", n);
+	fact("pairs.refused=%ld", count - n);
+	fact("pairs.pages=%ld", pages);
+	/* What the line says of now, by its beginning and by its end. */
+	fact("pairs.line_off_ns=%lld",
+		(long long)(vdso_line_ns(&line, line_after.count_base) -
+			    vdso_line_ns(&line_after, line_after.count_base)));
+	fact("pairs.counts_per_us=%.6f",
+		1e3 * (double)((uint64_t)1 << line.shift) / (double)line.mult);
+	close(fd);
+	/* Left where it is until the machine ends, for the host to read. */
+}
+
+/* For so long, tells the host its counter whenever that asks. */
+static void step_meet(long ms)
+{
+	int64_t end_ns = now_ns(CLOCK_MONOTONIC) + ms * 1000000LL;
+	uint64_t run = vdso_count_now(), answered = 0;
+	struct pairs_page *page = pairs_pages(run, 1);
+
+	if (!page)
+		return;
+	page->index = PAIRS_MEETING;
+	fact("meet.run=%llu", (unsigned long long)run);
+	while (now_ns(CLOCK_MONOTONIC) < end_ns) {
+		for (int i = 0; i < 10000; i++) {
+			uint64_t ask = __atomic_load_n(&page->meeting.ask, __ATOMIC_ACQUIRE);
+
+			if (ask == answered)
+				continue;
+			/*
+			 * An emulated fence is none of the host's CPU, which would read its counter
+			 * while the load above is under way: 110 ns before we were asked, it was
+			 * seen. It cannot be further ahead than what it has in flight, some 500
+			 * operations.
+			 */
+			for (int k = 0; k < 300; k++)
+				__asm__ volatile("" : : : "memory");
+			page->meeting.count = vdso_count_now();
+			__atomic_store_n(&page->meeting.answer, ask, __ATOMIC_RELEASE);
+			answered = ask;
+		}
+	}
+	fact("meet.answers=%llu", (unsigned long long)answered);
+	munmap(page, PAIRS_PAGE_BYTES);
+}
+
 /* What of the virtio devices interrupts this machine: a line each, "25: 1311 PCI-MSIX-... name". */
 static void step_interrupts(void)
 {
@@ -1376,6 +1483,10 @@ static void run_step(const char *step)
 		step_precise(first, second);
 	else if (strcmp(name, "extended") == 0)
 		step_extended(first, second);
+	else if (strcmp(name, "pairs") == 0)
+		step_pairs(first, second);
+	else if (strcmp(name, "meet") == 0)
+		step_meet(first);
 	else if (strcmp(name, "interrupts") == 0)
 		step_interrupts();
 	else if (strcmp(name, "rtc") == 0)
