@@ -833,8 +833,8 @@ static void step_precise(long index, long count)
 }
 
 /*
- * The same clock without: PTP_SYS_OFFSET_EXTENDED, by the middle of each reading, beside the guest's
- * CLOCK_REALTIME.
+ * The same clock without: PTP_SYS_OFFSET_EXTENDED, by the middle of each reading, beside the
+ * guest's CLOCK_REALTIME.
  */
 static void step_extended(long index, long count)
 {

@@ -4,8 +4,8 @@
  *
  *	pairs_host watch realtime|boottime tsc|monotonic
  *
- * Until its standard input ends: the clock as the function of the counter that it is (vdso_clock.h),
- * a line whenever the kernel changes it: count_base shifted_ns sec mult shift.
+ * Until its standard input ends: the clock as the function of the counter that it is
+ * (vdso_clock.h), a line whenever the kernel changes it: count_base shifted_ns sec mult shift.
  *
  *	pairs_host meet MEMORY RUN tsc|monotonic SECONDS COUNT_NUMERATOR
  *
