@@ -326,7 +326,7 @@ def pairs_wrong_map(bench):
 
 
 def spread(answer, index):
-    """How far the guest finds them from a straight line: 99 % of them, and the standard deviation."""
+    """How far they are from a straight line: 99 % of them, and the standard deviation."""
     return tuple(float(answer[f"ptp{index}.realtime.{what}_ns"]) for what in ("p99", "stddev"))
 
 
