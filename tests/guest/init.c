@@ -34,6 +34,7 @@
 #include <sys/io.h>
 #endif
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -46,6 +47,9 @@
 
 #include <linux/ptp_clock.h>
 #include <linux/rtc.h>
+
+#include "pairs.h"
+#include "vdso_clock.h"
 
 #ifdef __x86_64__
 #define LINE_PORT "/dev/ttyS1"
@@ -663,11 +667,151 @@ static void step_try(long index, long seconds)
 		fail("the reading child was killed by signal %d", WTERMSIG(status));
 }
 
-/* Cross-timestamps: x86 guests have none with this driver, and must be told so cleanly. */
-static void step_precise(long index)
+/* --- Steps about cross-timestamps ------------------------------------------------------------ */
+
+/* Offsets of a clock from one of the guest's, as ns behind the first of either. */
+struct offsets {
+	const char *name;
+	double *at_ns;
+	double *offset_ns;
+	int64_t first_at_ns;
+	int64_t first_offset_ns;
+	long n;
+};
+
+static bool offsets_begin(struct offsets *o, const char *name, long count)
 {
-	struct ptp_sys_offset_precise request = {0};
+	*o = (struct offsets){.name = name};
+	if (count < 1 || count > MAX_SERIES) {
+		fail("%ld readings are not 1 to %d", count, MAX_SERIES);
+		return false;
+	}
+	o->at_ns = calloc((size_t)count, sizeof(*o->at_ns));
+	o->offset_ns = calloc((size_t)count, sizeof(*o->offset_ns));
+	if (!o->at_ns || !o->offset_ns)
+		fail("no memory for %ld readings", count);
+	return o->at_ns && o->offset_ns;
+}
+
+static void offsets_end(struct offsets *o)
+{
+	free(o->at_ns);
+	free(o->offset_ns);
+}
+
+static void offsets_add(struct offsets *o, int64_t clock_ns, int64_t guest_ns)
+{
+	if (!o->n) {
+		o->first_at_ns = guest_ns;
+		o->first_offset_ns = clock_ns - guest_ns;
+	}
+	o->at_ns[o->n] = (double)(guest_ns - o->first_at_ns);
+	o->offset_ns[o->n++] = (double)(clock_ns - guest_ns - o->first_offset_ns);
+}
+
+static int compare_double(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Heron's way; this program has no libm. */
+static double square_root(double x)
+{
+	double root = x > 1 ? x : 1;
+
+	for (int i = 0; i < 200; i++)
+		root = (root + x / root) / 2;
+	return root;
+}
+
+/*
+ * What the offsets are, and how far they are from a straight line through all of them: two clocks
+ * that are both even and differ in speed are no reason for a spread.
+ */
+static void offsets_report(struct offsets *o, long index)
+{
+	double mean_at = 0, mean = 0, xx = 0, xy = 0, square = 0, slope;
+
+	if (o->n < 2)
+		return;
+	for (long i = 0; i < o->n; i++) {
+		mean_at += o->at_ns[i] / (double)o->n;
+		mean += o->offset_ns[i] / (double)o->n;
+	}
+	for (long i = 0; i < o->n; i++) {
+		double x = o->at_ns[i] - mean_at;
+
+		xx += x * x;
+		xy += x * (o->offset_ns[i] - mean);
+	}
+	slope = xx > 0 ? xy / xx : 0;
+	fact("ptp%ld.%s.ppb=%.3f", index, o->name, slope * 1e9);
+	/* The distances from the line take the place of the times. */
+	for (long i = 0; i < o->n; i++) {
+		double away = o->offset_ns[i] - mean - slope * (o->at_ns[i] - mean_at);
+
+		square += away * away / (double)o->n;
+		o->at_ns[i] = away < 0 ? -away : away;
+	}
+	qsort(o->at_ns, (size_t)o->n, sizeof(*o->at_ns), compare_double);
+	qsort(o->offset_ns, (size_t)o->n, sizeof(*o->offset_ns), compare_double);
+	fact("ptp%ld.%s.min_ns=%lld", index, o->name,
+		(long long)o->first_offset_ns + (long long)o->offset_ns[0]);
+	fact("ptp%ld.%s.median_ns=%lld", index, o->name,
+		(long long)o->first_offset_ns + (long long)o->offset_ns[o->n / 2]);
+	fact("ptp%ld.%s.max_ns=%lld", index, o->name,
+		(long long)o->first_offset_ns + (long long)o->offset_ns[o->n - 1]);
+	fact("ptp%ld.%s.stddev_ns=%.2f", index, o->name, square_root(square));
+	fact("ptp%ld.%s.p99_ns=%.2f", index, o->name, o->at_ns[o->n - 1 - o->n / 100]);
+	fact("ptp%ld.%s.widest_ns=%.2f", index, o->name, o->at_ns[o->n - 1]);
+}
+
+/* PTP_SYS_OFFSET_PRECISE, so many times; what it fails with, how often. */
+static void make_pairs(int fd, long index, long count, struct offsets *real, struct offsets *raw)
+{
+	enum { ERRORS = 200 };
+	static long failed[ERRORS];
+	int64_t last_ns = INT64_MIN, begin_ns = now_ns(CLOCK_MONOTONIC);
+	long backward = 0;
+
+	memset(failed, 0, sizeof(failed));
+	for (long i = 0; i < count; i++) {
+		struct ptp_sys_offset_precise request = {0};
+		int64_t device_ns;
+
+		if (ioctl(fd, PTP_SYS_OFFSET_PRECISE2, &request)) {
+			failed[errno < ERRORS ? errno : 0]++;
+			continue;
+		}
+		device_ns = ptp_time_ns(&request.device);
+		if (!real->n)
+			fact("ptp%ld.precise=%lld", index, (long long)device_ns);
+		backward += device_ns < last_ns;
+		last_ns = device_ns;
+		offsets_add(real, device_ns, ptp_time_ns(&request.sys_realtime));
+		offsets_add(raw, device_ns, ptp_time_ns(&request.sys_monoraw));
+	}
+	fact("ptp%ld.mean_us=%.1f", index,
+		(double)(now_ns(CLOCK_MONOTONIC) - begin_ns) / 1e3 / (double)count);
+	fact("ptp%ld.pairs=%ld", index, real->n);
+	fact("ptp%ld.refused=%ld", index, count - real->n);
+	fact("ptp%ld.backward=%ld", index, backward);
+	for (int e = 0; e < ERRORS; e++) {
+		if (!failed[e])
+			continue;
+		if (!real->n)
+			fact("ptp%ld.precise=%s", index, strerrorname_np(e));
+		fact("ptp%ld.refused.%s=%ld", index, strerrorname_np(e), failed[e]);
+	}
+}
+
+/* Cross-timestamps: does the clock have them, and how even are they? */
+static void step_precise(long index, long count)
+{
 	struct ptp_clock_caps caps = {0};
+	struct offsets real = {0}, raw = {0};
 	int fd = open_phc(index);
 
 	if (fd < 0)
@@ -676,11 +820,179 @@ static void step_precise(long index)
 		fail("PTP_CLOCK_GETCAPS: %s", strerror(errno));
 	else
 		fact("ptp%ld.cross_timestamping=%d", index, caps.cross_timestamping);
-	if (ioctl(fd, PTP_SYS_OFFSET_PRECISE2, &request))
-		fact("ptp%ld.precise=%s", index, strerror(errno));
-	else
-		fact("ptp%ld.precise=%lld", index, (long long)ptp_time_ns(&request.device));
+	if (count < 1)
+		count = 1;
+	if (offsets_begin(&real, "realtime", count) && offsets_begin(&raw, "raw", count)) {
+		make_pairs(fd, index, count, &real, &raw);
+		offsets_report(&real, index);
+		offsets_report(&raw, index);
+	}
+	offsets_end(&real);
+	offsets_end(&raw);
 	close(fd);
+}
+
+/*
+ * The same clock without: PTP_SYS_OFFSET_EXTENDED, by the middle of each reading, beside the
+ * guest's CLOCK_REALTIME.
+ */
+static void step_extended(long index, long count)
+{
+	struct offsets real;
+	int fd = open_phc(index);
+
+	if (fd < 0)
+		return;
+	if (!offsets_begin(&real, "realtime", count))
+		count = 0;
+	while (real.n < count) {
+		long left = count - real.n;
+		struct ptp_sys_offset_extended request = {
+			.n_samples = left < PTP_MAX_SAMPLES ? (unsigned int)left : PTP_MAX_SAMPLES};
+
+		if (ioctl(fd, PTP_SYS_OFFSET_EXTENDED2, &request)) {
+			fail("PTP_SYS_OFFSET_EXTENDED: %s", strerror(errno));
+			break;
+		}
+		for (unsigned int i = 0; i < request.n_samples; i++) {
+			int64_t before_ns = ptp_time_ns(&request.ts[i][0]);
+			int64_t after_ns = ptp_time_ns(&request.ts[i][2]);
+
+			offsets_add(&real, ptp_time_ns(&request.ts[i][1]),
+				before_ns + (after_ns - before_ns) / 2);
+		}
+	}
+	fact("ptp%ld.readings=%ld", index, real.n);
+	offsets_report(&real, index);
+	offsets_end(&real);
+	close(fd);
+}
+
+/* A page that the host can find: never written back to the kernel, so that it stays where it is. */
+static struct pairs_page *pairs_pages(uint64_t run, long count)
+{
+	struct pairs_page *page = mmap(NULL, (size_t)count * PAIRS_PAGE_BYTES,
+		PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (page == MAP_FAILED) {
+		fail("no memory for %ld pages", count);
+		return NULL;
+	}
+	for (long i = 0; i < count; i++) {
+		page[i].index = (uint32_t)i;
+		page[i].run = run;
+		page[i].magic = PAIRS_MAGIC ^ run;
+	}
+	return page;
+}
+
+/*
+ * Cross-timestamps for the host to judge. The ioctl tells CLOCK_MONOTONIC_RAW and not the counter;
+ * what the counter was follows, since that clock is a line of it that never changes.
+ */
+static void step_pairs(long index, long count)
+{
+	uint64_t run = vdso_count_now();
+	struct vdso_line line = {0}, line_after = {0};
+	struct pairs_page *page;
+	struct vdso_clock raw;
+	long n = 0, pages = (count + PAIRS_ON_PAGE - 1) / PAIRS_ON_PAGE;
+	int fd = open_phc(index);
+
+	if (fd < 0)
+		return;
+	if (count < 1 || count > MAX_SERIES)
+		fail("%ld pairs are not 1 to %d", count, MAX_SERIES);
+	else if (!vdso_clock_find(&raw, CLOCK_MONOTONIC_RAW) || !vdso_clock_line(&raw, &line))
+		fail("the kernel's page of clocks is not as expected: see vdso_clock.h");
+	page = failure[0] ? NULL : pairs_pages(run, pages);
+	if (!page) {
+		close(fd);
+		return;
+	}
+	for (long i = 0; i < count; i++) {
+		struct ptp_sys_offset_precise request = {0};
+		struct pairs_page *to = &page[n / PAIRS_ON_PAGE];
+
+		if (ioctl(fd, PTP_SYS_OFFSET_PRECISE2, &request))
+			continue;
+		to->pair[to->n++] = (struct pairs_pair){
+			.count = vdso_line_count(&line, ptp_time_ns(&request.sys_monoraw)),
+			.device_ns = ptp_time_ns(&request.device)};
+		n++;
+	}
+	if (!vdso_clock_holds(&raw) || !vdso_clock_line(&raw, &line_after))
+		fail("CLOCK_MONOTONIC_RAW is no line any more");
+	fact("pairs.run=%llu", (unsigned long long)run);
+	fact("pairs.made=%ld", n);
+	fact("pairs.refused=%ld", count - n);
+	fact("pairs.pages=%ld", pages);
+	/* What the line says of now, by its beginning and by its end. */
+	fact("pairs.line_off_ns=%lld",
+		(long long)(vdso_line_ns(&line, line_after.count_base) -
+			    vdso_line_ns(&line_after, line_after.count_base)));
+	fact("pairs.counts_per_us=%.6f",
+		1e3 * (double)((uint64_t)1 << line.shift) / (double)line.mult);
+	close(fd);
+	/* Left where it is until the machine ends, for the host to read. */
+}
+
+/* For so long, tells the host its counter whenever that asks. */
+static void step_meet(long ms)
+{
+	int64_t end_ns = now_ns(CLOCK_MONOTONIC) + ms * 1000000LL;
+	uint64_t run = vdso_count_now(), answered = 0;
+	struct pairs_page *page = pairs_pages(run, 1);
+
+	if (!page)
+		return;
+	page->index = PAIRS_MEETING;
+	fact("meet.run=%llu", (unsigned long long)run);
+	while (now_ns(CLOCK_MONOTONIC) < end_ns) {
+		for (int i = 0; i < 10000; i++) {
+			uint64_t ask = __atomic_load_n(&page->meeting.ask, __ATOMIC_ACQUIRE);
+
+			if (ask == answered)
+				continue;
+			/*
+			 * An emulated fence is none of the host's CPU, which would read its counter
+			 * while the load above is under way: 110 ns before we were asked, it was
+			 * seen. It cannot be further ahead than what it has in flight, some 500
+			 * operations.
+			 */
+			for (int k = 0; k < 300; k++)
+				__asm__ volatile("" : : : "memory");
+			page->meeting.count = vdso_count_now();
+			__atomic_store_n(&page->meeting.answer, ask, __ATOMIC_RELEASE);
+			answered = ask;
+		}
+	}
+	fact("meet.answers=%llu", (unsigned long long)answered);
+	munmap(page, PAIRS_PAGE_BYTES);
+}
+
+/* What of the virtio devices interrupts this machine: a line each, "25: 1311 PCI-MSIX-... name". */
+static void step_interrupts(void)
+{
+	FILE *file = fopen("/proc/interrupts", "re");
+	char line[512];
+
+	if (!file) {
+		fail("open /proc/interrupts: %s", strerror(errno));
+		return;
+	}
+	while (fgets(line, sizeof(line), file)) {
+		size_t to = 0;
+
+		if (!strstr(line, "virtio"))
+			continue;
+		for (size_t from = 0; line[from] && line[from] != '\n'; from++)
+			if (line[from] != ' ' || (to && line[to - 1] != ' '))
+				line[to++] = line[from];
+		line[to] = '\0';
+		fact("interrupt=%s", line);
+	}
+	fclose(file);
 }
 
 /* The first rtc of a virtio device, opened, with its name ("rtc0"). */
@@ -1168,7 +1480,15 @@ static void run_step(const char *step)
 	else if (strcmp(name, "try") == 0)
 		step_try(first, second);
 	else if (strcmp(name, "precise") == 0)
-		step_precise(first);
+		step_precise(first, second);
+	else if (strcmp(name, "extended") == 0)
+		step_extended(first, second);
+	else if (strcmp(name, "pairs") == 0)
+		step_pairs(first, second);
+	else if (strcmp(name, "meet") == 0)
+		step_meet(first);
+	else if (strcmp(name, "interrupts") == 0)
+		step_interrupts();
 	else if (strcmp(name, "rtc") == 0)
 		step_rtc(step);
 	else if (strcmp(name, "alarm") == 0)
