@@ -197,8 +197,6 @@ static enum vrtc_kvm_debugfs_result find_vcpu(
 	snprintf(path, sizeof(path), "%s/proc/self/ns/pid", root);
 	if (link_is(path, HOST_NAMESPACE) != 1)
 		return VRTC_KVM_DEBUGFS_NAMESPACE;
-	if (!vrtc_peer_process_runs(vmm))
-		return VRTC_KVM_DEBUGFS_NO_PROCESS;
 	snprintf(path, sizeof(path), "%s/sys/kernel/debug/kvm", root);
 	vms = opendir(path);
 	if (!vms)
@@ -217,7 +215,7 @@ static enum vrtc_kvm_debugfs_result find_vcpu(
 		}
 	}
 	closedir(vms);
-	/* What was found was this process's, and not another's of its pid. */
+	/* If it is there now, it was all the time; and not another one of its pid. */
 	if (!vrtc_peer_process_runs(vmm))
 		return VRTC_KVM_DEBUGFS_NO_PROCESS;
 	return result;
@@ -301,7 +299,8 @@ static int read_nested(int vcpu_fd, bool *nested)
 
 /*
  * Seen twice alike, and while vCPU 0 ran no guest's guest: KVM exchanges the offset shortly behind
- * the word that it does not run one any more.
+ * the word that it does not run one any more. Should its thread lose the CPU just there, the next
+ * look has it right.
  */
 static enum vrtc_kvm_debugfs_result settle(const struct vrtc_kvm_debugfs *k, struct shown *shown)
 {
@@ -310,13 +309,11 @@ static enum vrtc_kvm_debugfs_result settle(const struct vrtc_kvm_debugfs *k, str
 	bool seen = false;
 
 	for (unsigned i = 0; i < TRIES; i++) {
-		bool nested_before;
 		bool nested;
 
-		if (read_nested(k->vcpu_fd, &nested_before) || read_shown(k->vcpu_fd, shown) ||
-			read_nested(k->vcpu_fd, &nested))
+		if (read_shown(k->vcpu_fd, shown) || read_nested(k->vcpu_fd, &nested))
 			return failed(k);
-		if (nested_before || nested) {
+		if (nested) {
 			result = VRTC_KVM_DEBUGFS_NESTED;
 			seen = false;
 			continue;

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -37,6 +38,19 @@
 
 static char root[] = "/tmp/dpdk-rtc-kvm-XXXXXX";
 static struct vrtc_peer_process self;
+
+/* What happens just before a file is opened: the kernel does not wait for us either. */
+static void (*before_open)(const char *name);
+
+int __real_openat64(int at, const char *name, int flags, ...);
+int __wrap_openat64(int at, const char *name, int flags, ...);
+
+int __wrap_openat64(int at, const char *name, int flags, ...)
+{
+	if (before_open)
+		before_open(name);
+	return __real_openat64(at, name, flags);
+}
 
 /* ---- The tree. Names may hold %p for our pid. */
 
@@ -144,6 +158,7 @@ static int put_vm(void **state)
 static int remove_tree(void **state)
 {
 	(void)state;
+	before_open = NULL;
 	remove_at(AT_FDCWD, root);
 	return 0;
 }
@@ -444,9 +459,9 @@ static void process_that_may_not_be_looked_at_is_said_to_be(void **state)
 static void what_is_no_number_is_not_taken_for_one(void **state)
 {
 	static const char *const odd[] = {"", "\n", "5", "-\n", "--5\n", "+5\n", " 5\n", "5 \n",
-		"5\n\n", "5\n6\n", "0x5\n", "5.0\n", "five\n", "- 5\n", "9223372036854775808\n",
-		"-9223372036854775809\n", "18446744073709551616\n", "-18446744073709551615\n",
-		"00000000000000000000000000000000000000000000005\n"};
+		"5\n\n", "5\n6\n", "5x", "5 ", "0x5\n", "5.0\n", "five\n", "- 5\n",
+		"9223372036854775808\n", "-9223372036854775809\n", "18446744073709551616\n",
+		"-18446744073709551615\n", "00000000000000000000000000000000000000000000005\n"};
 	struct vrtc_kvm_debugfs *k;
 
 	ON_X86_ALONE();
@@ -569,6 +584,56 @@ static void offset_that_is_another_one_at_each_look_is_none(void **state)
 			assert_no_map(k, VRTC_KVM_DEBUGFS_RESTLESS);
 	}
 	assert_offset(k, 9);
+	vrtc_kvm_debugfs_close(k);
+}
+
+static unsigned offsets_opened;
+
+/* The guest's guest was left, and the offset is still its own when it is read the second time. */
+static void leave_late(const char *name)
+{
+	if (strcmp(name, "tsc-offset") == 0 && ++offsets_opened == 3)
+		put(KVM "/%p-7/vcpu0/tsc-offset", "-1000\n");
+}
+
+/* It is entered when the offset is read, left before that is read again, and the offset is late. */
+static void enter_and_leave(const char *name)
+{
+	if (strcmp(name, "tsc-offset") != 0)
+		return;
+	switch (++offsets_opened) {
+	case 2:
+		put(KVM "/%p-7/vcpu0/guest_mode", "1\n");
+		put(KVM "/%p-7/vcpu0/tsc-offset", "-5000\n");
+		break;
+	case 3:
+		put(KVM "/%p-7/vcpu0/guest_mode", "0\n");
+		break;
+	case 4:
+		put(KVM "/%p-7/vcpu0/tsc-offset", "-1000\n");
+		break;
+	}
+}
+
+static void offset_of_a_guest_s_guest_that_comes_and_goes_is_not_taken(void **state)
+{
+	struct vrtc_kvm_debugfs *k;
+
+	ON_X86_ALONE();
+	k = open_ok(root);
+	put(KVM "/%p-7/vcpu0/tsc-offset", "-5000\n");
+	offsets_opened = 0;
+	before_open = leave_late;
+	assert_offset(k, -1000);
+	before_open = NULL;
+	vrtc_kvm_debugfs_close(k);
+
+	k = open_ok(root);
+	offsets_opened = 0;
+	before_open = enter_and_leave;
+	assert_offset(k, -1000);
+	before_open = NULL;
+	assert_int_equal(offsets_opened, 5);
 	vrtc_kvm_debugfs_close(k);
 }
 
@@ -775,8 +840,11 @@ static void vm_that_another_process_has_made_is_not_ours(void **state)
 	/* With descriptors that are ours as well. */
 	maker = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (maker == 0) {
-		bool made = tiny_vm_open(&vm) == NULL && write(pair[1], &vm, sizeof(vm)) > 0;
+		bool made;
 
+		/* Nor does it outlive a test that fails. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		made = tiny_vm_open(&vm) == NULL && write(pair[1], &vm, sizeof(vm)) > 0;
 		if (made)
 			pause();
 		_exit(1);
@@ -822,6 +890,7 @@ int main(void)
 		ON_A_TREE(odd_scaling_or_mode_is_not_taken_either),
 		ON_A_TREE(vm_that_has_ended_is_gone_for_good),
 		ON_A_TREE(offset_of_a_guest_s_guest_is_not_taken),
+		ON_A_TREE(offset_of_a_guest_s_guest_that_comes_and_goes_is_not_taken),
 		ON_A_TREE(offset_that_is_another_one_at_each_look_is_none),
 		ON_A_TREE(offset_that_changes_meanwhile_is_one_of_those_or_none),
 		ON_A_TREE(no_descriptor_is_left_open),
