@@ -128,10 +128,6 @@ static const char *look_around(void)
 		fclose(file);
 	if (strcmp(text, "tsc\n") != 0)
 		return "the kernel does not keep time by the TSC";
-	memset(text, 0, sizeof(text));
-	if (readlink("/proc/self/ns/pid", text, sizeof(text) - 1) < 0 ||
-		strcmp(text, "pid:[4026531836]") != 0)
-		return "in a PID namespace of our own KVM's debugfs names no process of ours";
 	return tiny_vm_see_debugfs();
 }
 

@@ -40,7 +40,8 @@ void tiny_vm_close(struct tiny_vm *vm);
 
 /*
  * A mount namespace of this process's own, in which /sys/kernel/debug is a debugfs with KVM in it.
- * NULL, or why there is none here. To be called before there are threads; child processes have it.
+ * NULL, or why there is none here, or none that names us. To be called before there are threads;
+ * child processes have it.
  */
 const char *tiny_vm_see_debugfs(void);
 
