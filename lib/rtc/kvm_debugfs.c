@@ -98,7 +98,7 @@ static int read_number(int folder_fd, const char *name, bool may_be_negative, ui
 	const char *digits = text;
 	const char *end;
 	ssize_t bytes;
-	uint64_t size;
+	uint64_t size = 0;
 	int err;
 	int fd;
 
@@ -343,7 +343,7 @@ enum vrtc_kvm_debugfs_result vrtc_kvm_debugfs_read(
 	struct vrtc_kvm_debugfs *k, struct vrtc_counter_map *map)
 {
 	enum vrtc_kvm_debugfs_result result;
-	struct shown shown;
+	struct shown shown = {0};
 
 	if (read_shown(k->vcpu_fd, &shown))
 		return failed(k);

@@ -42,14 +42,14 @@ static struct vrtc_peer_process self;
 /* What happens just before a file is opened: the kernel does not wait for us either. */
 static void (*before_open)(const char *name);
 
-int __real_openat64(int at, const char *name, int flags, ...);
-int __wrap_openat64(int at, const char *name, int flags, ...);
+int real_openat(int at, const char *name, int flags, ...) __asm__("__real_openat64");
+int watched_openat(int at, const char *name, int flags, ...) __asm__("__wrap_openat64");
 
-int __wrap_openat64(int at, const char *name, int flags, ...)
+int watched_openat(int at, const char *name, int flags, ...)
 {
 	if (before_open)
 		before_open(name);
-	return __real_openat64(at, name, flags);
+	return real_openat(at, name, flags);
 }
 
 /* ---- The tree. Names may hold %p for our pid. */
