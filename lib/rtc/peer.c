@@ -112,3 +112,12 @@ bool vrtc_peer_process(int fd, struct vrtc_peer_process *process)
 	process->pid = (uint64_t)peer.pid;
 	return true;
 }
+
+bool vrtc_peer_process_runs(const struct vrtc_peer_process *process)
+{
+	uint64_t start_ticks;
+
+	return process->pid > 0 && process->pid <= INT32_MAX &&
+	       read_start_ticks((pid_t)process->pid, &start_ticks) &&
+	       start_ticks == process->start_ticks;
+}

@@ -42,4 +42,7 @@ bool vrtc_peer_is_gone(int fd);
  */
 bool vrtc_peer_process(int fd, struct vrtc_peer_process *process);
 
+/* Whether it is still there, it and not another one of its pid. */
+bool vrtc_peer_process_runs(const struct vrtc_peer_process *process);
+
 #endif

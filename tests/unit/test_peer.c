@@ -134,6 +134,37 @@ static void connection_of_ours_is_found_by_the_listener_s_name_or_another_one_fo
 	close(listening);
 }
 
+static void process_runs_until_its_end_and_not_as_another_one_of_its_pid(void **state)
+{
+	int listening = listen_on("one.sock");
+	struct vrtc_peer_process process;
+	struct vrtc_peer_process other;
+	pid_t front_end;
+	int ours;
+
+	(void)state;
+	front_end = fork();
+	if (front_end == 0) {
+		if (connect_to("one.sock", NULL) >= 0)
+			pause();
+		_exit(1);
+	}
+	ours = accept(listening, NULL, NULL);
+	assert_true(vrtc_peer_process(ours, &process));
+	assert_int_equal(process.pid, front_end);
+	assert_true(vrtc_peer_process_runs(&process));
+	other = process;
+	other.start_ticks++;
+	assert_false(vrtc_peer_process_runs(&other));
+	kill(front_end, SIGKILL);
+	waitpid(front_end, NULL, 0);
+	assert_false(vrtc_peer_process_runs(&process));
+	other = (struct vrtc_peer_process){0};
+	assert_false(vrtc_peer_process_runs(&other));
+	close(ours);
+	close(listening);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +173,7 @@ int main(void)
 			front_end_that_takes_another_device_s_name_is_not_taken_for_its_front_end),
 		cmocka_unit_test(
 			connection_of_ours_is_found_by_the_listener_s_name_or_another_one_for_it),
+		cmocka_unit_test(process_runs_until_its_end_and_not_as_another_one_of_its_pid),
 	};
 
 	return cmocka_run_group_tests_name("peer", tests, enter_folder, leave_folder);
