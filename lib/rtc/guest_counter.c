@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "kvm_debugfs.h"
+
 /* The counter that a guest of the host's own architecture has. */
 #if defined(__x86_64__)
 #define NATIVE_COUNTER VIRTIO_RTC_COUNTER_X86_TSC
@@ -26,11 +28,11 @@ static bool set(struct vrtc_guest_counter *c, const struct vrtc_counter_map *map
 	const struct vrtc_counter_map *old = present(c);
 	struct vrtc_counter_map *slot = old == &c->slot[0] ? &c->slot[1] : &c->slot[0];
 
-	if (c->origin == from && vrtc_counter_map_equal(old, map))
-		return false;
 	*slot = *map;
 	if (map->host_counter == VRTC_HOST_COUNTER_CPU && c->pairing->cpu_unfit)
 		slot->host_counter = VRTC_HOST_COUNTER_NONE;
+	if (c->origin == from && vrtc_counter_map_equal(old, slot))
+		return false;
 	c->origin = from;
 	c->generation++;
 	/* Release: pairs with the acquire of the lcore (session.c). */
@@ -47,6 +49,8 @@ void vrtc_guest_counter_init(struct vrtc_guest_counter *c, const struct vrtc_cou
 
 void vrtc_guest_counter_forget(struct vrtc_guest_counter *c)
 {
+	vrtc_kvm_debugfs_close(c->kvm);
+	c->kvm = NULL;
 	c->slot[0] = no_map;
 	c->origin = VRTC_COUNTER_FROM_NOWHERE;
 	c->generation = 0;
@@ -112,7 +116,30 @@ const char *vrtc_guest_counter_name(uint8_t hw_counter)
 							  : "none";
 }
 
+<<<<<<< ours
 const char *vrtc_guest_counter_origin_name(enum vrtc_counter_origin origin)
+=======
+/* The map by KVM's debugfs: NULL, or why there is none. */
+static const char *ask_kvm(struct vrtc_guest_counter *c, const struct vrtc_peer_process *vmm)
+{
+	struct vrtc_counter_map map = no_map;
+	enum vrtc_kvm_debugfs_result result;
+
+	c->kvm = vrtc_kvm_debugfs_open("", vmm, &result);
+	if (c->kvm)
+		result = vrtc_kvm_debugfs_read(c->kvm, &map);
+	if (result == VRTC_KVM_DEBUGFS_OK) {
+		(void)set(c, &map, VRTC_COUNTER_FROM_KVM);
+		return NULL;
+	}
+	vrtc_kvm_debugfs_close(c->kvm);
+	c->kvm = NULL;
+	return vrtc_kvm_debugfs_why(result);
+}
+
+void vrtc_guest_counter_start(
+	struct vrtc_guest_counter *c, const struct vrtc_peer_process *vmm, char *what)
+>>>>>>> theirs
 {
 	static const char *const names[] = {
 		[VRTC_COUNTER_FROM_NOWHERE] = "nowhere",
@@ -129,12 +156,13 @@ void vrtc_guest_counter_start(
 {
 	const char *why;
 
-	(void)vmm;
 	what[0] = '\0';
 	if (c->decided)
 		return;
+	why = vrtc_guest_counter_wants_process(c) ? ask_kvm(c, vmm) : NULL;
 	c->decided = true;
-	why = judge(c);
+	if (!why)
+		why = judge(c);
 	if (why) {
 		snprintf(what, VRTC_GUEST_COUNTER_WHAT_BYTES, "no cross-timestamps: %s", why);
 		return;
@@ -146,8 +174,12 @@ void vrtc_guest_counter_start(
 
 bool vrtc_guest_counter_look(struct vrtc_guest_counter *c)
 {
-	(void)c;
-	return false;
+	struct vrtc_counter_map map = no_map;
+
+	if (!c->kvm || c->origin != VRTC_COUNTER_FROM_KVM ||
+		vrtc_kvm_debugfs_read(c->kvm, &map) == VRTC_KVM_DEBUGFS_NESTED)
+		return false;
+	return set(c, &map, VRTC_COUNTER_FROM_KVM);
 }
 
 static uint32_t ns_of(const struct vrtc_guest_counter *c, uint32_t counts)
