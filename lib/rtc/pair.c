@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pair.h"
 
-#include "counter.h"
 #include "nstime.h"
 
 /* Two windows of one reading are not further apart; a clock that was set is. */
@@ -10,19 +9,14 @@
 #define RATE_PAUSE_NS 5000000
 #define RATE_WINDOWS  64
 
-static inline uint64_t read_count(enum vrtc_host_counter counter)
+static inline struct vrtc_pair_window window_of(
+	uint64_t before, const struct timespec *clock, uint64_t after)
 {
-	if (__builtin_expect(counter == VRTC_HOST_COUNTER_CPU, 1))
-		return vrtc_counter_read(VRTC_COUNTER_CPU);
-	return vrtc_counter_read(VRTC_COUNTER_MONOTONIC);
-}
-
-static inline int64_t read_clock_ns(clockid_t clockid)
-{
-	struct timespec now;
-
-	(void)clock_gettime(clockid, &now);
-	return (int64_t)now.tv_sec * VRTC_NS_PER_S + now.tv_nsec;
+	return (struct vrtc_pair_window){
+		.begin = before,
+		.width = after - before,
+		.clock_ns = (int64_t)clock->tv_sec * VRTC_NS_PER_S + clock->tv_nsec,
+	};
 }
 
 /* Whether their middles are as far apart as their clocks; a comes before b. */
@@ -76,20 +70,32 @@ bool vrtc_pair_settle(
 	return settle(windows, n, rate, pair);
 }
 
+/*
+ * Nothing is between the counter and the clock but what is to be measured: what is done on the way
+ * there alone moves the clock out of the middle. So the first two windows, which agree as a rule,
+ * share the counter between them, and are looked at behind the second.
+ */
 void vrtc_pair_read(const struct vrtc_pairing *p, enum vrtc_host_counter counter, clockid_t clockid,
 	struct vrtc_pair *pair)
 {
 	struct vrtc_pair_window windows[VRTC_PAIR_WINDOWS];
-	uint64_t count = read_count(counter);
-	unsigned n = 0;
+	struct timespec clock[2];
+	uint64_t count[3];
+	unsigned n = 2;
 
-	do {
-		int64_t clock_ns = read_clock_ns(clockid);
-		uint64_t end = read_count(counter);
-
-		windows[n++] = (struct vrtc_pair_window){count, end - count, clock_ns};
-		count = end;
-	} while (!settle(windows, n, p->rate[counter], pair));
+	count[0] = vrtc_pair_count(counter);
+	(void)clock_gettime(clockid, &clock[0]);
+	count[1] = vrtc_pair_count(counter);
+	(void)clock_gettime(clockid, &clock[1]);
+	count[2] = vrtc_pair_count(counter);
+	windows[0] = window_of(count[0], &clock[0], count[1]);
+	windows[1] = window_of(count[1], &clock[1], count[2]);
+	while (!settle(windows, n, p->rate[counter], pair)) {
+		count[0] = vrtc_pair_count(counter);
+		(void)clock_gettime(clockid, &clock[0]);
+		count[1] = vrtc_pair_count(counter);
+		windows[n++] = window_of(count[0], &clock[0], count[1]);
+	}
 }
 
 /* The narrowest of many, since this thread may be interrupted like any other. */
@@ -98,12 +104,14 @@ static struct vrtc_pair_window narrowest_of_raw(void)
 	struct vrtc_pair_window best = {.width = UINT64_MAX};
 
 	for (unsigned i = 0; i < RATE_WINDOWS; i++) {
-		uint64_t begin = read_count(VRTC_HOST_COUNTER_CPU);
-		int64_t raw_ns = read_clock_ns(CLOCK_MONOTONIC_RAW);
-		uint64_t width = read_count(VRTC_HOST_COUNTER_CPU) - begin;
+		uint64_t before = vrtc_pair_count(VRTC_HOST_COUNTER_CPU);
+		struct vrtc_pair_window window;
+		struct timespec raw;
 
-		if (width < best.width)
-			best = (struct vrtc_pair_window){begin, width, raw_ns};
+		(void)clock_gettime(CLOCK_MONOTONIC_RAW, &raw);
+		window = window_of(before, &raw, vrtc_pair_count(VRTC_HOST_COUNTER_CPU));
+		if (window.width < best.width)
+			best = window;
 	}
 	return best;
 }
@@ -111,11 +119,12 @@ static struct vrtc_pair_window narrowest_of_raw(void)
 /* By the clock that nobody disciplines: the others may be slewed by a tenth just now. */
 static double measure_rate(void)
 {
-	const struct timespec pause = {.tv_nsec = RATE_PAUSE_NS};
 	struct vrtc_pair_window first = narrowest_of_raw(), last;
+	struct timespec left = {.tv_nsec = RATE_PAUSE_NS};
 	uint64_t halves;
 
-	(void)nanosleep(&pause, NULL);
+	while (nanosleep(&left, &left))
+		;
 	last = narrowest_of_raw();
 	halves = 2 * (last.begin - first.begin) + last.width - first.width;
 	return (double)halves / 2 / (double)(last.clock_ns - first.clock_ns);

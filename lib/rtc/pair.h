@@ -65,6 +65,14 @@ struct vrtc_pairing {
 /* Measures the CPU's counter: some milliseconds, in the calling thread. */
 void vrtc_pairing_init(struct vrtc_pairing *p);
 
+/* The counter, which is not NONE, as it is read for pairs. */
+static inline uint64_t vrtc_pair_count(enum vrtc_host_counter counter)
+{
+	if (__builtin_expect(counter == VRTC_HOST_COUNTER_CPU, 1))
+		return vrtc_counter_read(VRTC_COUNTER_CPU);
+	return vrtc_counter_read(VRTC_COUNTER_MONOTONIC);
+}
+
 /*
  * The clock clockid and the counter, which is not NONE.
  *
