@@ -43,7 +43,13 @@ static inline void take_middle(const struct vrtc_pair_window *window, struct vrt
 	pair->doubt = doubt > UINT32_MAX ? UINT32_MAX : (uint32_t)doubt;
 }
 
-static inline bool settle(
+static inline void take_narrower(
+	const struct vrtc_pair_window *a, const struct vrtc_pair_window *b, struct vrtc_pair *pair)
+{
+	take_middle(a->width < b->width ? a : b, pair);
+}
+
+bool vrtc_pair_settle(
 	const struct vrtc_pair_window windows[], unsigned n, uint64_t rate, struct vrtc_pair *pair)
 {
 	const struct vrtc_pair_window *last = &windows[n - 1];
@@ -51,7 +57,7 @@ static inline bool settle(
 
 	for (unsigned i = n - 1; i-- > 0;) {
 		if (agree(&windows[i], last, rate)) {
-			take_middle(windows[i].width < last->width ? &windows[i] : last, pair);
+			take_narrower(&windows[i], last, pair);
 			return true;
 		}
 	}
@@ -64,10 +70,22 @@ static inline bool settle(
 	return true;
 }
 
-bool vrtc_pair_settle(
-	const struct vrtc_pair_window windows[], unsigned n, uint64_t rate, struct vrtc_pair *pair)
+/* One request in ten or fewer; apart, so that the others need no more than registers. */
+__attribute__((noinline)) static void read_on(const struct vrtc_pair_window *first,
+	const struct vrtc_pair_window *second, uint64_t rate, enum vrtc_host_counter counter,
+	clockid_t clockid, struct vrtc_pair *pair)
 {
-	return settle(windows, n, rate, pair);
+	struct vrtc_pair_window windows[VRTC_PAIR_WINDOWS] = {*first, *second};
+	unsigned n = 2;
+
+	do {
+		uint64_t before = vrtc_pair_count(counter), after;
+		struct timespec clock;
+
+		(void)clock_gettime(clockid, &clock);
+		after = vrtc_pair_count(counter);
+		windows[n++] = window_of(before, &clock, after);
+	} while (!vrtc_pair_settle(windows, n, rate, pair));
 }
 
 /*
@@ -78,24 +96,20 @@ bool vrtc_pair_settle(
 void vrtc_pair_read(const struct vrtc_pairing *p, enum vrtc_host_counter counter, clockid_t clockid,
 	struct vrtc_pair *pair)
 {
-	struct vrtc_pair_window windows[VRTC_PAIR_WINDOWS];
-	struct timespec clock[2];
-	uint64_t count[3];
-	unsigned n = 2;
+	struct vrtc_pair_window first, second;
+	struct timespec first_clock, second_clock;
+	uint64_t before = vrtc_pair_count(counter), between, after;
 
-	count[0] = vrtc_pair_count(counter);
-	(void)clock_gettime(clockid, &clock[0]);
-	count[1] = vrtc_pair_count(counter);
-	(void)clock_gettime(clockid, &clock[1]);
-	count[2] = vrtc_pair_count(counter);
-	windows[0] = window_of(count[0], &clock[0], count[1]);
-	windows[1] = window_of(count[1], &clock[1], count[2]);
-	while (!settle(windows, n, p->rate[counter], pair)) {
-		count[0] = vrtc_pair_count(counter);
-		(void)clock_gettime(clockid, &clock[0]);
-		count[1] = vrtc_pair_count(counter);
-		windows[n++] = window_of(count[0], &clock[0], count[1]);
-	}
+	(void)clock_gettime(clockid, &first_clock);
+	between = vrtc_pair_count(counter);
+	(void)clock_gettime(clockid, &second_clock);
+	after = vrtc_pair_count(counter);
+	first = window_of(before, &first_clock, between);
+	second = window_of(between, &second_clock, after);
+	if (agree(&first, &second, p->rate[counter]))
+		take_narrower(&first, &second, pair);
+	else
+		read_on(&first, &second, p->rate[counter], counter, clockid, pair);
 }
 
 /* The narrowest of many, since this thread may be interrupted like any other. */
