@@ -5,12 +5,27 @@
  * clock_reading value"), before the counter becomes the guest's (counter_map.h).
  *
  * The clock is read through the vDSO, which reads the CPU's counter itself and does not say what it
- * was. So the counter is read before and after; the vDSO's reading lies between, and what is handed
- * out is the point of the window where it lies as a rule (D40). The window is the bound of the
- * error: whatever happens between the two readings, an interrupt or a move to another CPU, makes it
- * wider and is seen. A window that is wider than they are as a rule is tried again.
+ * was. So the counter is read before and after, and the vDSO's value lies in this window:
  *
- * Threads: vrtc_pair_read() from any thread, without a lock or a system call.
+ *	counter     clock     counter     clock     counter     ...
+ *	   |----------+----------|----------+----------|
+ *	         a window              the next one
+ *
+ * The bound of the error is the window's, whatever happens in it: an interrupt, a steal of the
+ * hypervisor's or a move to another CPU makes it wider and is seen. It rests on no assumption but
+ * that the counter is the same on all CPUs and is read in order (counter.h).
+ *
+ * The estimate is the middle of a window, once two windows agree about it: the clock's difference
+ * between them has to be the counter's, to VRTC_PAIR_ALIKE_NS. One window alone will not do: where
+ * the counter moves in coarse steps (26 counts, 10 ns, on AMD's Zen) its middle is half a step off
+ * in one window of ten; and the first window of a request is often lopsided, since the clock's
+ * code and data come from afar. Two that are wrong rarely are so alike.
+ * Nothing else is calibrated: a difference between the way from the counter to the clock and the
+ * way back cannot be seen from outside, and is below a nanosecond where it was measured
+ * (perf/results/cross-timestamps.md).
+ *
+ * Threads: vrtc_pair_read() from any thread, without a lock or a system call, where the vDSO can
+ * read the clock.
  */
 #ifndef VRTC_PAIR_H
 #define VRTC_PAIR_H
@@ -21,31 +36,36 @@
 
 #include "counter.h"
 #include "counter_map.h"
-#include "nstime.h"
 
-/* How often a pair is tried before the best of them is taken. */
-#define VRTC_PAIR_TRIES 4
+/* How many windows are looked at before the narrowest is taken. */
+#define VRTC_PAIR_WINDOWS  5
+/* More than what the clock's whole nanoseconds cut off, less than half of Zen's step. */
+#define VRTC_PAIR_ALIKE_NS 2
 
 struct vrtc_pair {
 	uint64_t count;   /* of the host's counter */
 	int64_t clock_ns; /* what the clock showed then */
-	uint32_t doubt;   /* counts: the true instant is not further away */
+	/*
+	 * In counts, at least 1: the counter's value that the clock's reading was made of is not
+	 * further away from count than this, to either side.
+	 */
+	uint32_t doubt;
 };
 
-/* What is known of this host's windows, in counts; for each enum vrtc_host_counter. */
+/* What is known of this host; for each enum vrtc_host_counter. */
 struct vrtc_pairing {
-	struct vrtc_pairing_windows {
-		uint32_t good;    /* as wide as they are as a rule: no second try */
-		uint32_t in_4096; /* where the instant is, of the window's width */
-	} windows[3];
+	uint64_t rate[3]; /* counts a ns, in 2^-VRTC_PAIR_RATE_SHIFT */
 	double counts_per_ns[3];
 	/* NULL, or a sentence: why the CPU's counter is not fit to be a guest's. */
 	const char *cpu_unfit;
 };
 
-/* Measures the windows: some milliseconds, in the calling thread. */
+#define VRTC_PAIR_RATE_SHIFT 16
+
+/* Measures the CPU's counter: some milliseconds, in the calling thread. */
 void vrtc_pairing_init(struct vrtc_pairing *p);
 
+/* The counter, which is not NONE, as it is read for pairs. */
 static inline uint64_t vrtc_pair_count(enum vrtc_host_counter counter)
 {
 	if (__builtin_expect(counter == VRTC_HOST_COUNTER_CPU, 1))
@@ -53,33 +73,27 @@ static inline uint64_t vrtc_pair_count(enum vrtc_host_counter counter)
 	return vrtc_counter_read(VRTC_COUNTER_MONOTONIC);
 }
 
-/* The clock clockid and the counter, which is not NONE. */
-static inline void vrtc_pair_read(const struct vrtc_pairing *p, enum vrtc_host_counter counter,
-	clockid_t clockid, struct vrtc_pair *pair)
-{
-	const struct vrtc_pairing_windows *windows = &p->windows[counter];
-	uint64_t best = UINT64_MAX;
+/*
+ * The clock clockid and the counter, which is not NONE.
+ *
+ * A pair whose reading begins after that of another one has ended, on whatever CPU, has no smaller
+ * count: a count lies within a window of its own reading, always.
+ */
+void vrtc_pair_read(const struct vrtc_pairing *p, enum vrtc_host_counter counter, clockid_t clockid,
+	struct vrtc_pair *pair);
 
-	for (unsigned tries = 0; tries < VRTC_PAIR_TRIES; tries++) {
-		struct timespec now;
-		uint64_t before = vrtc_pair_count(counter);
-		uint64_t window;
+/* Of vrtc_pair_read(), for its test: pure. */
+struct vrtc_pair_window {
+	uint64_t begin; /* the counter before the clock was read */
+	uint64_t width; /* to the counter afterwards */
+	int64_t clock_ns;
+};
 
-		(void)clock_gettime(clockid, &now);
-		window = vrtc_pair_count(counter) - before;
-		if (window < best) {
-			best = window;
-			pair->count = before;
-			pair->clock_ns = (int64_t)now.tv_sec * VRTC_NS_PER_S + now.tv_nsec;
-		}
-		if (best <= windows->good)
-			break;
-	}
-	/* A window of a second and more has no middle that is worth anything. */
-	if (best > UINT32_MAX / 2)
-		best = UINT32_MAX / 2;
-	pair->doubt = (uint32_t)best;
-	pair->count += best * windows->in_4096 >> 12;
-}
+/*
+ * Whether the last of n windows (1 to VRTC_PAIR_WINDOWS) agrees with one before it, or is the last
+ * that there will be: then the pair is in *pair.
+ */
+bool vrtc_pair_settle(
+	const struct vrtc_pair_window windows[], unsigned n, uint64_t rate, struct vrtc_pair *pair);
 
 #endif
