@@ -116,9 +116,6 @@ const char *vrtc_guest_counter_name(uint8_t hw_counter)
 							  : "none";
 }
 
-<<<<<<< ours
-const char *vrtc_guest_counter_origin_name(enum vrtc_counter_origin origin)
-=======
 /* The map by KVM's debugfs: NULL, or why there is none. */
 static const char *ask_kvm(struct vrtc_guest_counter *c, const struct vrtc_peer_process *vmm)
 {
@@ -137,9 +134,7 @@ static const char *ask_kvm(struct vrtc_guest_counter *c, const struct vrtc_peer_
 	return vrtc_kvm_debugfs_why(result);
 }
 
-void vrtc_guest_counter_start(
-	struct vrtc_guest_counter *c, const struct vrtc_peer_process *vmm, char *what)
->>>>>>> theirs
+const char *vrtc_guest_counter_origin_name(enum vrtc_counter_origin origin)
 {
 	static const char *const names[] = {
 		[VRTC_COUNTER_FROM_NOWHERE] = "nowhere",
