@@ -5,9 +5,9 @@
  *
  * Judged in two ways:
  *
- *	line    a straight line fitted through the pairs of 0.1 ms before and after each. The kernel's
- *	        clock is linear from tick to tick, so what a pair is off the line is an error. An offset
- *	        that all pairs have is not seen.
+ *	line    a straight line fitted through the pairs of 0.1 ms before and after each. The
+ *	        kernel's clock is linear from tick to tick, so what a pair is off the line is an
+ *	        error. An offset that all pairs have is not seen.
  *	kernel  the kernel's own pair of CLOCK_REALTIME and the TSC, of KVM, taken some microseconds
  *	        before. Where there is no such KVM this is left out, and said.
  *
