@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dpdk-rtc-roundtrip: what a READ costs the driver, on the device and on the echo floor.
+ * dpdk-rtc-roundtrip: what a READ costs the driver, on the device and on the echo floor; or, of one
+ * device, what a READ_CROSS costs beside a READ (--cross).
  *
  * Both back-ends are measured in one run, in alternating batches, by the same code, over rings of
  * the same size and layout in memory of the same kind: the machines at hand change their speed from
@@ -25,6 +26,13 @@
 #include "frontend/rtc.h"
 #include "options.h"
 #include "pause.h"
+#include "wire.h"
+
+#if defined(__aarch64__)
+#define HW_COUNTER VIRTIO_RTC_COUNTER_ARM_VCT
+#else
+#define HW_COUNTER VIRTIO_RTC_COUNTER_X86_TSC
+#endif
 
 struct options {
 	const char *path[2];
@@ -37,29 +45,40 @@ struct options {
 	uint16_t clock_id;
 	uint16_t ring_size;
 	uint64_t features;
+	bool cross;
 	bool json;
 };
 
-/* One back-end and its samples. */
+/* One back-end, or one request of the same back-end, and its samples. */
 struct side {
 	const char *name;
 	pid_t pid;
-	struct vfe_session session;
+	bool cross;
+	struct vfe_session *session;
 	int64_t *cycles;
 	size_t n;
 	uint16_t clock_id;
 };
 
+static int request(struct side *side)
+{
+	uint64_t reading, counter;
+
+	if (side->cross)
+		return vfe_rtc_read_cross(
+			side->session, side->clock_id, HW_COUNTER, &reading, &counter);
+	return vfe_rtc_read(side->session, side->clock_id, &reading);
+}
+
 static int measure(struct side *side, unsigned int warmup, unsigned int batch)
 {
-	uint64_t reading;
 	int status;
 
 	for (unsigned int i = 0; i < warmup + batch; i++) {
 		uint64_t before = perf_cycles();
 		uint64_t cycles;
 
-		status = vfe_rtc_read(&side->session, side->clock_id, &reading);
+		status = request(side);
 		cycles = perf_cycles() - before;
 		if (status != 0)
 			return status;
@@ -76,48 +95,82 @@ static const char *wait_name(enum vfe_wait wait)
 
 static void report(const struct options *o, struct side *sides, double ns_per_cycle)
 {
-	struct perf_figures device = perf_figures_of(sides[0].cycles, sides[0].n, ns_per_cycle);
-	struct perf_figures echo = perf_figures_of(sides[1].cycles, sides[1].n, ns_per_cycle);
-	struct perf_figures ratio = perf_figures_ratio(&device, &echo);
+	struct perf_figures first = perf_figures_of(sides[0].cycles, sides[0].n, ns_per_cycle);
+	struct perf_figures second = perf_figures_of(sides[1].cycles, sides[1].n, ns_per_cycle);
+	struct perf_figures ratio = perf_figures_ratio(&first, &second);
+	const char *what = o->cross ? "READ_CROSS" : "READ";
 
 	if (o->json) {
-		printf("{\n  \"what\": \"round trip of VIRTIO_RTC_REQ_READ, ns\",\n"
+		printf("{\n  \"what\": \"round trip of VIRTIO_RTC_REQ_%s, ns\",\n"
 		       "  \"samples_each\": %zu,\n  \"batches\": %u,\n  \"wait\": \"%s\",\n"
 		       "  \"ring_size\": %u,\n  \"tsc_mhz\": %.3f,\n",
-			sides[0].n, o->batches, wait_name(o->wait), o->ring_size,
+			what, sides[0].n, o->batches, wait_name(o->wait), o->ring_size,
 			1000 / ns_per_cycle);
-		perf_figures_print_json("device", &device, ",");
-		perf_figures_print_json("echo", &echo, ",");
+		perf_figures_print_json(sides[0].name, &first, ",");
+		perf_figures_print_json(sides[1].name, &second, ",");
 		perf_figures_print_json("ratio", &ratio, "");
 		puts("}");
 		return;
 	}
-	printf("round trip of READ, %zu each in %u interleaved batches, wait %s, rings of %u, "
+	printf("round trip of %s, %zu each in %u interleaved batches, wait %s, rings of %u, "
 	       "TSC %.1f MHz\n",
-		sides[0].n, o->batches, wait_name(o->wait), o->ring_size, 1000 / ns_per_cycle);
+		what, sides[0].n, o->batches, wait_name(o->wait), o->ring_size,
+		1000 / ns_per_cycle);
 	perf_figures_print_head();
-	perf_figures_print("device", "ns", &device);
-	perf_figures_print("echo", "ns", &echo);
+	perf_figures_print(sides[0].name, "ns", &first);
+	perf_figures_print(sides[1].name, "ns", &second);
 	perf_figures_print("ratio", "", &ratio);
+}
+
+static int connect_to(
+	struct vfe_session *session, const struct options *o, const char *path, const char *name)
+{
+	struct vfe_config cfg;
+
+	vfe_config_default(&cfg, path);
+	cfg.connect_ms = 5000;
+	cfg.wait = o->wait;
+	cfg.ring_size = o->ring_size;
+	cfg.features |= o->features;
+	if (vfe_session_init(session, &cfg) < 0 || vfe_session_start(session) < 0) {
+		fprintf(stderr, "dpdk-rtc-roundtrip: %s: %s\n", name, vfe_error(session));
+		return -1;
+	}
+	return 0;
+}
+
+/* The driver has to ask before it reads. */
+static int may_cross(struct vfe_session *session, uint16_t clock_id)
+{
+	bool supported = false;
+
+	if (vfe_rtc_cross_cap(session, clock_id, HW_COUNTER, &supported) == 0 && supported)
+		return 0;
+	fputs("dpdk-rtc-roundtrip: the device has no cross-timestamps of this processor's counter "
+	      "(dpdk-rtc: --counter identity)\n",
+		stderr);
+	return -1;
 }
 
 static int run(const struct options *o)
 {
-	static struct side sides[2] = {{.name = "device"}, {.name = "echo"}};
+	static struct vfe_session sessions[2];
+	struct side sides[2] = {{.name = "device", .session = &sessions[0]},
+		{.name = "echo", .session = &sessions[1]}};
+	int n_sessions = o->cross ? 1 : 2;
 	uint64_t first_cycles, last_cycles;
 	int64_t first_ns, last_ns;
 	int status = 0;
 
+	if (o->cross) {
+		sides[0].name = "READ_CROSS";
+		sides[0].cross = true;
+		sides[1].name = "READ";
+		sides[1].session = &sessions[0];
+	}
 	for (int i = 0; i < 2; i++) {
 		struct side *side = &sides[i];
-		struct vfe_config cfg;
 
-		vfe_config_default(&cfg, o->path[i]);
-		cfg.connect_ms = 5000;
-		cfg.wait = o->wait;
-		cfg.ring_size = o->ring_size;
-		cfg.features |= o->features;
-		side->pid = o->pid[i];
 		side->clock_id = o->clock_id;
 		side->cycles = malloc(sizeof(side->cycles[0]) * o->batches * o->batch);
 		if (!side->cycles) {
@@ -126,12 +179,16 @@ static int run(const struct options *o)
 		}
 		/* Touched now, so that no sample pays for a page. */
 		memset(side->cycles, 0, sizeof(side->cycles[0]) * o->batches * o->batch);
-		if (vfe_session_init(&side->session, &cfg) < 0 ||
-			vfe_session_start(&side->session) < 0) {
-			fprintf(stderr, "dpdk-rtc-roundtrip: %s: %s\n", side->name,
-				vfe_error(&side->session));
+	}
+	for (int i = 0; i < n_sessions; i++) {
+		struct side *side = &sides[i];
+
+		if (connect_to(side->session, o, o->path[i], side->name) ||
+			(side->cross && may_cross(side->session, o->clock_id)))
 			return 1;
-		}
+		if (o->cross)
+			break;
+		side->pid = o->pid[i];
 		if (perf_pause(side->pid) < 0) {
 			fprintf(stderr, "dpdk-rtc-roundtrip: cannot stop %s (pid %d)\n", side->name,
 				(int)side->pid);
@@ -150,7 +207,7 @@ static int run(const struct options *o)
 		status = measure(side, o->warmup, o->batch);
 		if (status)
 			fprintf(stderr, "dpdk-rtc-roundtrip: %s: %s %s\n", side->name,
-				status > 0 ? "READ answered" : vfe_error(&side->session),
+				status > 0 ? "answered" : vfe_error(side->session),
 				status > 0 ? vfe_rtc_status_name((uint8_t)status) : "");
 		else if (perf_pause(side->pid) < 0)
 			status = -1;
@@ -162,10 +219,10 @@ static int run(const struct options *o)
 	if (!status)
 		report(o, sides,
 			(double)(last_ns - first_ns) / (double)(last_cycles - first_cycles));
-	for (int i = 0; i < 2; i++) {
-		vfe_session_fini(&sides[i].session);
+	for (int i = 0; i < 2; i++)
 		free(sides[i].cycles);
-	}
+	for (int i = 0; i < n_sessions; i++)
+		vfe_session_fini(&sessions[i]);
 	return status ? 1 : 0;
 }
 
@@ -173,7 +230,9 @@ static const char program[] = "dpdk-rtc-roundtrip";
 
 static const char help[] =
 	"usage: dpdk-rtc-roundtrip --device SOCKET --echo SOCKET [OPTION...]\n"
-	"Measures the round trip of READ on a device and on dpdk-rtc-echo, interleaved.\n"
+	"       dpdk-rtc-roundtrip --device SOCKET --cross [OPTION...]\n"
+	"Measures the round trip of READ on a device and on dpdk-rtc-echo, or of READ_CROSS and\n"
+	"READ on one device, interleaved.\n"
 	"  --device-pid PID, --echo-pid PID  stopped while the other is measured\n"
 	"  --batches N    batches of each (50)      --batch N   requests of a batch (20000)\n"
 	"  --warmup N     not counted, a batch (2000)\n"
@@ -200,6 +259,7 @@ int main(int argc, char **argv)
 		CLOCK,
 		RING_SIZE,
 		EVENT_IDX,
+		CROSS,
 		JSON,
 		HELP
 	};
@@ -216,6 +276,7 @@ int main(int argc, char **argv)
 		{"clock", required_argument, NULL, CLOCK},
 		{"ring-size", required_argument, NULL, RING_SIZE},
 		{"event-idx", no_argument, NULL, EVENT_IDX},
+		{"cross", no_argument, NULL, CROSS},
 		{"json", no_argument, NULL, JSON},
 		{"help", no_argument, NULL, HELP},
 		{NULL, 0, NULL, 0},
@@ -287,6 +348,9 @@ int main(int argc, char **argv)
 		case EVENT_IDX:
 			o.features = 1ull << VFE_F_EVENT_IDX;
 			break;
+		case CROSS:
+			o.cross = true;
+			break;
 		case JSON:
 			o.json = true;
 			break;
@@ -299,8 +363,10 @@ int main(int argc, char **argv)
 		if (!ok)
 			return 2;
 	}
-	if (!o.path[0] || !o.path[1] || optind != argc) {
-		fputs("dpdk-rtc-roundtrip: --device and --echo are needed; see --help\n", stderr);
+	if (!o.path[0] || o.cross == (o.path[1] != NULL) || optind != argc) {
+		fputs("dpdk-rtc-roundtrip: --device is needed, and one of --echo and --cross; see "
+		      "--help\n",
+			stderr);
 		return 2;
 	}
 	if (!perf_pin(program, o.cpu))
