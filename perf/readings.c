@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * dpdk-rtc-readings: what a reading costs the lcore, for each clock, beside clock_gettime() of the
- * vDSO: time by batches that are interleaved, and instructions.
+ * vDSO: time by batches that are interleaved, and instructions. "+ TSC" is the same with the CPU's
+ * counter at that instant, for a cross-timestamp.
  *
  * No device and no ring: what session.c does between the pop and the response. The PTP hardware
  * clock is a line that is published once; /dev/ptpN is not needed.
@@ -31,30 +32,41 @@ struct subject {
 	const struct vrtc_timesource *source; /* NULL: clock_gettime() alone */
 	struct vrtc_clock clock;
 	clockid_t id;
+	bool cross;
 };
 
+static struct vrtc_pairing pairing;
 static struct vrtc_hosttime host;
 static struct vrtc_leap_table table;
 static struct vrtc_phc phc;
-static const struct vrtc_timesource by_system = {.host = &host};
-static const struct vrtc_timesource by_phc = {.host = &host, .phc = &phc};
+static const struct vrtc_timesource by_system = {.pairing = &pairing, .host = &host};
+static const struct vrtc_timesource by_phc = {.pairing = &pairing, .host = &host, .phc = &phc};
 static const struct vrtc_timesource by_phc_utc = {.host = &host, .phc = &phc, .phc_is_utc = true};
 
 static const struct subject subjects[] = {
-	{"clock_gettime(CLOCK_REALTIME)", NULL, {0}, CLOCK_REALTIME},
-	{"clock_gettime(CLOCK_TAI)", NULL, {0}, CLOCK_TAI},
-	{"clock_gettime(CLOCK_BOOTTIME)", NULL, {0}, CLOCK_BOOTTIME},
-	{"UTC", &by_system, {.type = VIRTIO_RTC_CLOCK_UTC}, 0},
-	{"TAI", &by_system, {.type = VIRTIO_RTC_CLOCK_TAI}, 0},
-	{"MONOTONIC", &by_system, {.type = VIRTIO_RTC_CLOCK_MONOTONIC}, 0},
+	{"clock_gettime(CLOCK_REALTIME)", NULL, {0}, CLOCK_REALTIME, false},
+	{"clock_gettime(CLOCK_TAI)", NULL, {0}, CLOCK_TAI, false},
+	{"clock_gettime(CLOCK_BOOTTIME)", NULL, {0}, CLOCK_BOOTTIME, false},
+	{"UTC", &by_system, {.type = VIRTIO_RTC_CLOCK_UTC}, 0, false},
+	{"TAI", &by_system, {.type = VIRTIO_RTC_CLOCK_TAI}, 0, false},
+	{"MONOTONIC", &by_system, {.type = VIRTIO_RTC_CLOCK_MONOTONIC}, 0, false},
 	{"UTC_SMEARED, NOON_LINEAR", &by_system,
-		{.type = VIRTIO_RTC_CLOCK_UTC_SMEARED, .smear = VIRTIO_RTC_SMEAR_NOON_LINEAR}, 0},
+		{.type = VIRTIO_RTC_CLOCK_UTC_SMEARED, .smear = VIRTIO_RTC_SMEAR_NOON_LINEAR}, 0,
+		false},
 	{"UTC_SMEARED, UTC_SLS", &by_system,
-		{.type = VIRTIO_RTC_CLOCK_UTC_SMEARED, .smear = VIRTIO_RTC_SMEAR_UTC_SLS}, 0},
-	{"UTC_MAYBE_SMEARED", &by_system, {.type = VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED}, 0},
-	{"TAI of a PHC", &by_phc, {.type = VIRTIO_RTC_CLOCK_TAI}, 0},
-	{"UTC of a PHC", &by_phc, {.type = VIRTIO_RTC_CLOCK_UTC}, 0},
-	{"UTC of a PHC on UTC", &by_phc_utc, {.type = VIRTIO_RTC_CLOCK_UTC}, 0},
+		{.type = VIRTIO_RTC_CLOCK_UTC_SMEARED, .smear = VIRTIO_RTC_SMEAR_UTC_SLS}, 0,
+		false},
+	{"UTC_MAYBE_SMEARED", &by_system, {.type = VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED}, 0, false},
+	{"TAI of a PHC", &by_phc, {.type = VIRTIO_RTC_CLOCK_TAI}, 0, false},
+	{"UTC of a PHC", &by_phc, {.type = VIRTIO_RTC_CLOCK_UTC}, 0, false},
+	{"UTC of a PHC on UTC", &by_phc_utc, {.type = VIRTIO_RTC_CLOCK_UTC}, 0, false},
+	{"UTC + TSC", &by_system, {.type = VIRTIO_RTC_CLOCK_UTC}, 0, true},
+	{"TAI + TSC", &by_system, {.type = VIRTIO_RTC_CLOCK_TAI}, 0, true},
+	{"MONOTONIC + TSC", &by_system, {.type = VIRTIO_RTC_CLOCK_MONOTONIC}, 0, true},
+	{"UTC_SMEARED, NOON_LINEAR + TSC", &by_system,
+		{.type = VIRTIO_RTC_CLOCK_UTC_SMEARED, .smear = VIRTIO_RTC_SMEAR_NOON_LINEAR}, 0,
+		true},
+	{"TAI of a PHC + TSC", &by_phc, {.type = VIRTIO_RTC_CLOCK_TAI}, 0, true},
 };
 #define SUBJECTS (sizeof(subjects) / sizeof(subjects[0]))
 
@@ -62,12 +74,18 @@ static volatile uint64_t sink;
 
 static uint64_t call(const struct subject *subject)
 {
+	enum vrtc_timebase timebase = vrtc_clock_timebase(&subject->clock);
 	struct vrtc_instant now;
+	struct vrtc_pair pair;
 	uint64_t reading_ns = 0;
 
 	if (!subject->source)
 		return (uint64_t)vrtc_hosttime_clock_ns(subject->id);
-	vrtc_timesource_read(subject->source, vrtc_clock_timebase(&subject->clock), &now);
+	if (subject->cross)
+		vrtc_timesource_read_pair(
+			subject->source, timebase, VRTC_HOST_COUNTER_CPU, &now, &pair);
+	else
+		vrtc_timesource_read(subject->source, timebase, &now);
 	if (!now.known ||
 		!vrtc_clock_read(&subject->clock, now.leap, now.timebase_ns, &reading_ns)) {
 		fprintf(stderr, "%s cannot be read\n", subject->name);
@@ -182,6 +200,7 @@ int main(void)
 		return 1;
 	}
 	vrtc_hosttime_init(&host, VRTC_HOST_UTC, &table, &report);
+	vrtc_pairing_init(&pairing);
 	publish_phc();
 	for (int b = 0; b < BATCHES; b++)
 		for (unsigned s = 0; s < SUBJECTS; s++)
@@ -195,7 +214,9 @@ int main(void)
 		perf_figures_print(subjects[s].name, "ns", &f);
 	}
 	count_instructions(instructions);
-	printf("\nmedian by that of clock_gettime(CLOCK_REALTIME), and instructions of a call:\n");
+	printf("\nmedian by that of clock_gettime(CLOCK_REALTIME), and instructions of a call\n"
+	       "(with the TSC, stepping widens all windows, so all %d are made):\n",
+		VRTC_PAIR_WINDOWS);
 	for (unsigned s = 0; s < SUBJECTS; s++) {
 		struct perf_figures f = perf_figures_of(ns[s], BATCHES, 1.0 / CALLS);
 
