@@ -3,9 +3,6 @@
 
 #include "nstime.h"
 
-/* Two windows of one reading are not further apart; a clock that was set is. */
-#define APART_MAX_NS (VRTC_NS_PER_S / 1000)
-
 #define RATE_PAUSE_NS 5000000
 #define RATE_WINDOWS  64
 
@@ -23,14 +20,14 @@ static inline struct vrtc_pair_window window_of(
 static inline bool agree(
 	const struct vrtc_pair_window *a, const struct vrtc_pair_window *b, uint64_t rate)
 {
-	/* Unsigned, so that a clock that was set back is far ahead. */
+	/* Modulo 2^64: if a clock that was set agrees, then by chance, as others do. */
 	uint64_t ns = (uint64_t)b->clock_ns - (uint64_t)a->clock_ns;
 	/* In half counts, since a middle may lie between two. */
 	uint64_t halves = 2 * (b->begin - a->begin) + b->width - a->width;
 	uint64_t apart = (halves << (VRTC_PAIR_RATE_SHIFT - 1)) - ns * rate;
 	uint64_t alike = VRTC_PAIR_ALIKE_NS * rate;
 
-	return ns < APART_MAX_NS && apart + alike <= 2 * alike;
+	return apart + alike <= 2 * alike;
 }
 
 static inline void take_middle(const struct vrtc_pair_window *window, struct vrtc_pair *pair)

@@ -182,7 +182,7 @@ static struct vrtc_pair_window window(uint64_t begin, uint64_t width, int64_t cl
 
 static void two_windows_that_agree_settle_it_and_the_narrower_counts(void **state)
 {
-	struct vrtc_pair_window windows[2] = {window(1000, 40, 0), window(1040, 44, 42)};
+	struct vrtc_pair_window windows[2] = {window(1000, 40, 0), window(1040, 60, 50)};
 	struct vrtc_pair pair;
 
 	(void)state;
@@ -190,11 +190,11 @@ static void two_windows_that_agree_settle_it_and_the_narrower_counts(void **stat
 	assert_int_equal(pair.count, 1020);
 	assert_int_equal(pair.clock_ns, CLOCK_0_NS);
 	assert_int_equal(pair.doubt, 21);
-	windows[0].width += 2;
-	windows[1] = window(1040, 40, 40);
+	windows[0].width = 60;
+	windows[1] = window(1060, 40, 50);
 	assert_true(vrtc_pair_settle(windows, 2, RATE_OF_1, &pair));
-	assert_int_equal(pair.count, 1060);
-	assert_int_equal(pair.clock_ns, CLOCK_0_NS + 40);
+	assert_int_equal(pair.count, 1080);
+	assert_int_equal(pair.clock_ns, CLOCK_0_NS + 50);
 }
 
 static void one_window_settles_nothing(void **state)
