@@ -379,7 +379,11 @@ int main(int argc, char **argv)
 	kernel = table(sizeof(kernel[0]) * (size_t)n_pairs);
 	judged.error_ns = table(sizeof(double) * (size_t)n_pairs);
 	judged.doubt_ns = table(sizeof(double) * (size_t)n_pairs);
-	printf("%.6f counts a ns\n", pairing.counts_per_ns[VRTC_HOST_COUNTER_CPU]);
+	printf("%.6f counts a ns; good windows: %" PRIu64 " to %" PRIu64 " counts, %" PRIu64
+	       " to %" PRIu64 " ns of MONOTONIC\n",
+		pairing.counts_per_ns[VRTC_HOST_COUNTER_CPU], pairing.good[1].narrow,
+		pairing.good[1].narrow + pairing.good[1].span, pairing.good[2].narrow,
+		pairing.good[2].narrow + pairing.good[2].span);
 
 	kvm = perf_kvm_clock_open(&why);
 	if (kvm < 0) {

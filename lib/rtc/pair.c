@@ -1,112 +1,141 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pair.h"
 
+#include <math.h>
+#include <stdlib.h>
+
 #include "nstime.h"
+
+#define ROWS 96
+
+/* A middle is in the right place if it is no further from it: less than half of Zen's step. */
+#define ALIKE_NS 2
+
+/* One window in the wrong place outweighs so many in the right one. */
+#define WRONG_WEIGHS 50
+
+/* Of all windows, so many have good widths, that no reading takes long. */
+#define USUAL_SHARE 0.25
 
 #define RATE_PAUSE_NS 5000000
 #define RATE_WINDOWS  64
 
-static inline struct vrtc_pair_window window_of(
-	uint64_t before, const struct timespec *clock, uint64_t after)
+/*
+ * Apart, so that the windows that are measured at the start are those of the readings: a few
+ * instructions more on one way alone move the clock out of the middle.
+ */
+__attribute__((noinline)) static struct vrtc_pair_window look(
+	enum vrtc_host_counter counter, clockid_t clockid)
 {
+	struct timespec clock;
+	uint64_t before = vrtc_pair_count(counter), after;
+
+	(void)clock_gettime(clockid, &clock);
+	after = vrtc_pair_count(counter);
 	return (struct vrtc_pair_window){
 		.begin = before,
 		.width = after - before,
-		.clock_ns = (int64_t)clock->tv_sec * VRTC_NS_PER_S + clock->tv_nsec,
+		.clock_ns = (int64_t)clock.tv_sec * VRTC_NS_PER_S + clock.tv_nsec,
 	};
 }
 
-/* Whether their middles are as far apart as their clocks; a comes before b. */
-static inline bool agree(
-	const struct vrtc_pair_window *a, const struct vrtc_pair_window *b, uint64_t rate)
-{
-	/* Modulo 2^64: if a clock that was set agrees, then by chance, as others do. */
-	uint64_t ns = (uint64_t)b->clock_ns - (uint64_t)a->clock_ns;
-	/* In half counts, since a middle may lie between two. */
-	uint64_t halves = 2 * (b->begin - a->begin) + b->width - a->width;
-	uint64_t apart = (halves << (VRTC_PAIR_RATE_SHIFT - 1)) - ns * rate;
-	uint64_t alike = VRTC_PAIR_ALIKE_NS * rate;
-
-	return apart + alike <= 2 * alike;
-}
-
-static inline void take_middle(const struct vrtc_pair_window *window, struct vrtc_pair *pair)
-{
-	/* Of an odd width the end is one further away than the beginning; of no width it is 1. */
-	uint64_t doubt = window->width / 2 + 1;
-
-	pair->count = window->begin + window->width / 2;
-	pair->clock_ns = window->clock_ns;
-	pair->doubt = doubt > UINT32_MAX ? UINT32_MAX : (uint32_t)doubt;
-}
-
-static inline void take_narrower(
-	const struct vrtc_pair_window *a, const struct vrtc_pair_window *b, struct vrtc_pair *pair)
-{
-	take_middle(a->width < b->width ? a : b, pair);
-}
-
-bool vrtc_pair_settle(
-	const struct vrtc_pair_window windows[], unsigned n, uint64_t rate, struct vrtc_pair *pair)
-{
-	const struct vrtc_pair_window *last = &windows[n - 1];
-	const struct vrtc_pair_window *narrowest = last;
-
-	for (unsigned i = n - 1; i-- > 0;) {
-		if (agree(&windows[i], last, rate)) {
-			take_narrower(&windows[i], last, pair);
-			return true;
-		}
-	}
-	if (n < VRTC_PAIR_WINDOWS)
-		return false;
-	for (unsigned i = 0; i < n; i++)
-		if (windows[i].width < narrowest->width)
-			narrowest = &windows[i];
-	take_middle(narrowest, pair);
-	return true;
-}
-
-/* One request in ten or fewer; apart, so that the others need no more than registers. */
-__attribute__((noinline)) static void read_on(const struct vrtc_pair_window *first,
-	const struct vrtc_pair_window *second, uint64_t rate, enum vrtc_host_counter counter,
-	clockid_t clockid, struct vrtc_pair *pair)
-{
-	struct vrtc_pair_window windows[VRTC_PAIR_WINDOWS] = {*first, *second};
-	unsigned n = 2;
-
-	do {
-		uint64_t before = vrtc_pair_count(counter), after;
-		struct timespec clock;
-
-		(void)clock_gettime(clockid, &clock);
-		after = vrtc_pair_count(counter);
-		windows[n++] = window_of(before, &clock, after);
-	} while (!vrtc_pair_settle(windows, n, rate, pair));
-}
-
-/*
- * Nothing is between the counter and the clock but what is to be measured: what is done on the way
- * there alone moves the clock out of the middle. So the first two windows, which agree as a rule,
- * share the counter between them, and are looked at behind the second.
- */
 void vrtc_pair_read(const struct vrtc_pairing *p, enum vrtc_host_counter counter, clockid_t clockid,
 	struct vrtc_pair *pair)
 {
-	struct vrtc_pair_window first, second;
-	struct timespec first_clock, second_clock;
-	uint64_t before = vrtc_pair_count(counter), between, after;
+	struct vrtc_pair_window window, best = {.width = UINT64_MAX};
+	struct timespec unused;
+	unsigned n = 0;
 
-	(void)clock_gettime(clockid, &first_clock);
-	between = vrtc_pair_count(counter);
-	(void)clock_gettime(clockid, &second_clock);
-	after = vrtc_pair_count(counter);
-	first = window_of(before, &first_clock, between);
-	second = window_of(between, &second_clock, after);
-	if (agree(&first, &second, p->rate[counter]))
-		take_narrower(&first, &second, pair);
-	else
-		read_on(&first, &second, p->rate[counter], counter, clockid, pair);
+	(void)clock_gettime(clockid, &unused);
+	do
+		window = look(counter, clockid);
+	while (!vrtc_pair_choose(&p->good[counter], n++, &window, &best));
+	vrtc_pair_from_window(&best, pair);
+}
+
+/* ---- At the start. */
+
+struct sample {
+	uint64_t width;
+	bool alike;
+};
+
+static int by_width(const void *a, const void *b)
+{
+	uint64_t x = ((const struct sample *)a)->width;
+	uint64_t y = ((const struct sample *)b)->width;
+
+	return x < y ? -1 : x > y;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a;
+	double y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The clock at a row's middles is on one line; the median is right, whatever happened to some. */
+static void sample_row(const struct vrtc_pair_window row[VRTC_PAIR_ROW], double counts_per_ns,
+	struct sample samples[VRTC_PAIR_ROW])
+{
+	double off[VRTC_PAIR_ROW], sorted[VRTC_PAIR_ROW];
+
+	for (unsigned i = 0; i < VRTC_PAIR_ROW; i++) {
+		double middle = (double)(row[i].begin - row[0].begin) + (double)row[i].width / 2;
+
+		off[i] = middle / counts_per_ns - (double)(row[i].clock_ns - row[0].clock_ns);
+		sorted[i] = off[i];
+	}
+	qsort(sorted, VRTC_PAIR_ROW, sizeof(sorted[0]), by_value);
+	for (unsigned i = 0; i < VRTC_PAIR_ROW; i++)
+		samples[i] = (struct sample){.width = row[i].width,
+			.alike = fabs(off[i] - sorted[VRTC_PAIR_ROW / 2]) <= ALIKE_NS};
+}
+
+struct vrtc_pair_widths vrtc_pair_good_widths(
+	const struct vrtc_pair_window rows[][VRTC_PAIR_ROW], size_t n, double counts_per_ns)
+{
+	static struct sample sample[ROWS * VRTC_PAIR_ROW];
+	size_t samples = n * VRTC_PAIR_ROW;
+	struct vrtc_pair_widths good;
+	long most = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sample_row(rows[i], counts_per_ns, &sample[i * VRTC_PAIR_ROW]);
+	qsort(sample, samples, sizeof(sample[0]), by_width);
+	good = (struct vrtc_pair_widths){0, sample[samples / 2].width};
+	for (size_t first = 0; first < samples; first++) {
+		long weight = 0;
+
+		/* All of a width, or none. */
+		if (first > 0 && sample[first].width == sample[first - 1].width)
+			continue;
+		for (size_t last = first; last < samples; last++) {
+			weight += sample[last].alike ? 1 : -WRONG_WEIGHS;
+			if (last + 1 < samples && sample[last].width == sample[last + 1].width)
+				continue;
+			if (weight <= most ||
+				(double)(last - first + 1) < USUAL_SHARE * (double)samples)
+				continue;
+			most = weight;
+			good.narrow = sample[first].width;
+			good.span = sample[last].width - sample[first].width;
+		}
+	}
+	return good;
+}
+
+static void measure_widths(struct vrtc_pairing *p, enum vrtc_host_counter counter)
+{
+	static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_TAI, CLOCK_BOOTTIME};
+	static struct vrtc_pair_window rows[ROWS][VRTC_PAIR_ROW];
+
+	for (unsigned r = 0; r < ROWS; r++)
+		for (unsigned i = 0; i < VRTC_PAIR_ROW; i++)
+			rows[r][i] = look(counter, clocks[r % 3]);
+	p->good[counter] = vrtc_pair_good_widths(rows, ROWS, p->counts_per_ns[counter]);
 }
 
 /* The narrowest of many, since this thread may be interrupted like any other. */
@@ -115,12 +144,8 @@ static struct vrtc_pair_window narrowest_of_raw(void)
 	struct vrtc_pair_window best = {.width = UINT64_MAX};
 
 	for (unsigned i = 0; i < RATE_WINDOWS; i++) {
-		uint64_t before = vrtc_pair_count(VRTC_HOST_COUNTER_CPU);
-		struct vrtc_pair_window window;
-		struct timespec raw;
+		struct vrtc_pair_window window = look(VRTC_HOST_COUNTER_CPU, CLOCK_MONOTONIC_RAW);
 
-		(void)clock_gettime(CLOCK_MONOTONIC_RAW, &raw);
-		window = window_of(before, &raw, vrtc_pair_count(VRTC_HOST_COUNTER_CPU));
 		if (window.width < best.width)
 			best = window;
 	}
@@ -132,13 +157,14 @@ static double measure_rate(void)
 {
 	struct vrtc_pair_window first = narrowest_of_raw(), last;
 	struct timespec left = {.tv_nsec = RATE_PAUSE_NS};
-	uint64_t halves;
+	double counts;
 
 	while (nanosleep(&left, &left))
 		;
 	last = narrowest_of_raw();
-	halves = 2 * (last.begin - first.begin) + last.width - first.width;
-	return (double)halves / 2 / (double)(last.clock_ns - first.clock_ns);
+	counts =
+		(double)(last.begin - first.begin) + ((double)last.width - (double)first.width) / 2;
+	return counts / (double)(last.clock_ns - first.clock_ns);
 }
 
 void vrtc_pairing_init(struct vrtc_pairing *p)
@@ -146,6 +172,6 @@ void vrtc_pairing_init(struct vrtc_pairing *p)
 	*p = (struct vrtc_pairing){.cpu_unfit = vrtc_counter_unfit()};
 	p->counts_per_ns[VRTC_HOST_COUNTER_CPU] = measure_rate();
 	p->counts_per_ns[VRTC_HOST_COUNTER_MONOTONIC] = 1;
-	for (unsigned i = 0; i < 3; i++)
-		p->rate[i] = (uint64_t)(p->counts_per_ns[i] * (1u << VRTC_PAIR_RATE_SHIFT));
+	measure_widths(p, VRTC_HOST_COUNTER_CPU);
+	measure_widths(p, VRTC_HOST_COUNTER_MONOTONIC);
 }
