@@ -23,8 +23,7 @@
 #define PAIRS      100000
 #define HANDOVERS  20000
 #define MADE_UP    200000
-#define RATE(r)    ((uint64_t)((r) * (1u << VRTC_PAIR_RATE_SHIFT)))
-#define RATE_OF_1  RATE(1)
+#define ROWS       50
 #define CLOCK_0_NS INT64_C(1800000000000000000)
 
 static struct vrtc_pairing pairing;
@@ -173,129 +172,87 @@ static void monotonic_beside_itself_is_the_same_within_doubt(void **state)
 	}
 }
 
-/* ---- Windows that are made up: at a rate of 1, so that counts are ns. */
+/* ---- Windows that are made up. */
 
-static struct vrtc_pair_window window(uint64_t begin, uint64_t width, int64_t clock_ns)
+static struct vrtc_pair_window window(uint64_t begin, uint64_t width)
 {
-	return (struct vrtc_pair_window){begin, width, CLOCK_0_NS + clock_ns};
+	return (struct vrtc_pair_window){begin, width, CLOCK_0_NS + (int64_t)begin};
 }
 
-static void two_windows_that_agree_settle_it_and_the_narrower_counts(void **state)
+/* @return  how many of the windows were looked at */
+static unsigned choose(const struct vrtc_pair_widths *good, const struct vrtc_pair_window windows[],
+	struct vrtc_pair_window *best)
 {
-	struct vrtc_pair_window windows[2] = {window(1000, 40, 0), window(1040, 60, 50)};
-	struct vrtc_pair pair;
+	unsigned n = 0;
 
-	(void)state;
-	assert_true(vrtc_pair_settle(windows, 2, RATE_OF_1, &pair));
-	assert_int_equal(pair.count, 1020);
-	assert_int_equal(pair.clock_ns, CLOCK_0_NS);
-	assert_int_equal(pair.doubt, 21);
-	windows[0].width = 60;
-	windows[1] = window(1060, 40, 50);
-	assert_true(vrtc_pair_settle(windows, 2, RATE_OF_1, &pair));
-	assert_int_equal(pair.count, 1080);
-	assert_int_equal(pair.clock_ns, CLOCK_0_NS + 50);
+	*best = (struct vrtc_pair_window){.width = UINT64_MAX};
+	while (!vrtc_pair_choose(good, n, &windows[n], best))
+		n++;
+	return n + 1;
 }
 
-static void one_window_settles_nothing(void **state)
+static const struct vrtc_pair_widths good_40_to_44 = {40, 4};
+
+static void first_window_of_a_good_width_is_taken(void **state)
 {
-	struct vrtc_pair_window alone = window(1000, 40, 0);
-	struct vrtc_pair pair;
+	static const uint64_t widths[] = {40, 42, 44};
 
 	(void)state;
-	assert_false(vrtc_pair_settle(&alone, 1, RATE_OF_1, &pair));
-}
+	for (unsigned w = 0; w < 3; w++) {
+		struct vrtc_pair_window best,
+			windows[3] = {window(100, 39), window(200, widths[w]), window(300, 41)};
 
-static void windows_agree_to_2_ns_of_their_middles_and_no_further(void **state)
-{
-	static const double rates[] = {0.025, 1, 2.6, 5};
-
-	(void)state;
-	for (unsigned r = 0; r < 4; r++) {
-		/* Windows of 400 ns, the second 4000 ns after the first. */
-		uint64_t width = (uint64_t)(400 * rates[r]), later = (uint64_t)(4000 * rates[r]);
-
-		for (int off_ns = -10; off_ns <= 10; off_ns++) {
-			struct vrtc_pair_window windows[2] = {
-				window(777, width, 0), window(777 + later, width, 4000 + off_ns)};
-			struct vrtc_pair pair;
-
-			/* What lies between 1 and 3 is the rate's rounding. */
-			if (abs(off_ns) == 2)
-				continue;
-			assert_int_equal(vrtc_pair_settle(windows, 2, RATE(rates[r]), &pair),
-				abs(off_ns) < 2);
-		}
+		assert_int_equal(choose(&good_40_to_44, windows, &best), 2);
+		assert_int_equal(best.begin, 200);
+		assert_int_equal(best.width, widths[w]);
+		assert_int_equal(best.clock_ns, CLOCK_0_NS + 200);
 	}
 }
 
 static void window_that_was_interrupted_is_passed_over(void **state)
 {
-	/* In the second the thread lost its CPU for 50 us, before the clock was read. */
-	struct vrtc_pair_window windows[3] = {
-		window(1000, 40, 0), window(1040, 50040, 50020), window(51100, 40, 50100)};
-	struct vrtc_pair pair;
+	struct vrtc_pair_window best,
+		windows[3] = {window(100, 50045), window(60000, 45), window(70000, 40)};
 
 	(void)state;
-	assert_false(vrtc_pair_settle(windows, 2, RATE_OF_1, &pair));
-	assert_true(vrtc_pair_settle(windows, 3, RATE_OF_1, &pair));
-	assert_int_equal(pair.count, 51120);
-	assert_int_equal(pair.doubt, 21);
+	assert_int_equal(choose(&good_40_to_44, windows, &best), 3);
+	assert_int_equal(best.begin, 70000);
 }
 
-static void clock_that_is_set_between_windows_is_told_as_it_is_afterwards(void **state)
+static void where_none_is_good_the_narrowest_of_all_is_taken(void **state)
 {
-	static const int64_t steps_ns[] = {1000, -1000, 100 * VRTC_NS_PER_S, -100 * VRTC_NS_PER_S,
-		-CLOCK_0_NS, INT64_MAX - CLOCK_0_NS - 1000};
-
 	(void)state;
-	for (unsigned s = 0; s < sizeof(steps_ns) / sizeof(steps_ns[0]); s++) {
-		struct vrtc_pair_window windows[3] = {window(1000, 40, 0),
-			window(1040, 40, 40 + steps_ns[s]), window(1100, 44, 102 + steps_ns[s])};
-		struct vrtc_pair pair;
-
-		assert_false(vrtc_pair_settle(windows, 2, RATE_OF_1, &pair));
-		assert_true(vrtc_pair_settle(windows, 3, RATE_OF_1, &pair));
-		assert_int_equal(pair.count, 1060);
-		assert_int_equal(pair.clock_ns, CLOCK_0_NS + 40 + steps_ns[s]);
-	}
-}
-
-static void where_none_agree_the_narrowest_of_all_is_taken(void **state)
-{
 	for (unsigned narrowest = 0; narrowest < VRTC_PAIR_WINDOWS; narrowest++) {
-		struct vrtc_pair_window windows[VRTC_PAIR_WINDOWS];
-		struct vrtc_pair pair;
+		struct vrtc_pair_window best, windows[VRTC_PAIR_WINDOWS];
 
 		for (unsigned i = 0; i < VRTC_PAIR_WINDOWS; i++)
-			windows[i] = window(1000 + 100 * i, i == narrowest ? 40 : 60, 120 * i);
-		for (unsigned n = 1; n < VRTC_PAIR_WINDOWS; n++)
-			assert_false(vrtc_pair_settle(windows, n, RATE_OF_1, &pair));
-		assert_true(vrtc_pair_settle(windows, VRTC_PAIR_WINDOWS, RATE_OF_1, &pair));
-		assert_int_equal(pair.count, 1000 + 100 * narrowest + 20);
-		assert_int_equal(pair.clock_ns, CLOCK_0_NS + 120 * narrowest);
+			windows[i] = window(1000 + 100 * i, i == narrowest ? 39 : 60 - i);
+		assert_int_equal(choose(&good_40_to_44, windows, &best), VRTC_PAIR_WINDOWS);
+		assert_int_equal(best.begin, 1000 + 100 * narrowest);
 	}
-	(void)state;
 }
 
-static void doubt_reaches_both_ends_and_saturates(void **state)
+static void count_is_the_middle_and_doubt_reaches_both_ends_and_saturates(void **state)
 {
 	static const uint64_t widths[] = {
 		0, 1, 2, 3, 77, 78, UINT32_MAX, UINT64_C(0x1fffffffb), UINT64_C(0x200000000)};
 
 	(void)state;
 	for (unsigned w = 0; w < sizeof(widths) / sizeof(widths[0]); w++) {
-		struct vrtc_pair_window windows[2] = {
-			window(1000, widths[w], 0), window(1000, widths[w], 0)};
+		struct vrtc_pair_window of = window(1000, widths[w]);
 		struct vrtc_pair pair;
 
-		assert_true(vrtc_pair_settle(windows, 2, RATE_OF_1, &pair));
+		vrtc_pair_from_window(&of, &pair);
+		assert_int_equal(pair.clock_ns, of.clock_ns);
+		assert_int_equal(pair.count, 1000 + widths[w] / 2);
 		assert_true(pair.doubt > 0);
-		assert_true(pair.count - 1000 <= widths[w]);
-		if (pair.doubt == UINT32_MAX)
+		if (widths[w] / 2 >= UINT32_MAX) {
+			assert_int_equal(pair.doubt, UINT32_MAX);
 			continue;
+		}
 		assert_true(pair.count - 1000 <= pair.doubt);
 		assert_true(1000 + widths[w] - pair.count <= pair.doubt);
+		assert_true(pair.doubt <= widths[w] / 2 + 1);
 	}
 }
 
@@ -315,7 +272,9 @@ static uint64_t random_below(uint64_t n)
 struct host {
 	double rate;   /* true counts a ns of the clock, which may be slewed just now */
 	uint64_t step; /* the counter moves so many counts at once */
-	double count;  /* now, exactly */
+	double way_ns;
+	unsigned trouble;
+	double count; /* now, exactly */
 	double clock_ns;
 };
 
@@ -332,11 +291,11 @@ static uint64_t shown(const struct host *host)
 	return count - count % host->step;
 }
 
-/* To and from the clock, 15 to 25 ns; one way in 20 is interrupted. */
+/* To or from the clock, as long as it takes as a rule; one way in so many is interrupted. */
 static void pass_some(struct host *host)
 {
-	pass(host, 15 + (double)random_below(1000) / 100);
-	if (random_below(20) == 0)
+	pass(host, host->way_ns + (double)random_below(200) / 100);
+	if (host->trouble && random_below(host->trouble) == 0)
 		pass(host, (double)random_below(100000));
 }
 
@@ -345,8 +304,6 @@ static uint64_t make_window(struct host *host, struct vrtc_pair_window *made)
 {
 	uint64_t truth;
 
-	if (random_below(20) == 0)
-		host->clock_ns += (double)random_below(2000) - 1000;
 	made->begin = shown(host);
 	pass_some(host);
 	truth = shown(host);
@@ -354,39 +311,106 @@ static uint64_t make_window(struct host *host, struct vrtc_pair_window *made)
 		CLOCK_0_NS + (int64_t)(host->clock_ns - (host->count - (double)truth) / host->rate);
 	pass_some(host);
 	made->width = shown(host) - made->begin;
+	/* The way to the next one. */
+	pass(host, 13 + (double)random_below(1000) / 100);
 	return truth;
 }
 
+static const double rates[] = {0.025, 1, 2.596, 5};
+static const uint64_t steps[] = {1, 1, 26, 2};
+
 static void truth_is_within_doubt_whatever_happens(void **state)
 {
-	static const double rates[] = {0.025, 1, 2.596, 5};
-	static const uint64_t steps[] = {1, 1, 26, 2};
-
 	(void)state;
 	for (unsigned i = 0; i < MADE_UP; i++) {
-		double told = rates[i % 4];
-		/* A clock that is slewed may go as much as a tenth faster or slower. */
 		struct host host = {
-			.rate = told * (0.9 + 0.1 * (double)random_below(3)),
+			.rate = rates[i % 4],
 			.step = steps[i % 4],
+			.way_ns = 15 + (double)random_below(20),
+			.trouble = 10,
 			.count = 1e6 + (double)random_below(1000),
 		};
-		struct vrtc_pair_window windows[VRTC_PAIR_WINDOWS];
-		uint64_t truth[VRTC_PAIR_WINDOWS];
-		struct vrtc_pair pair = {.doubt = 0};
-		bool within = false;
+		/* At the start they may have been anything. */
+		struct vrtc_pair_widths good = {random_below(100), random_below(100)};
+		struct vrtc_pair_window window, best = {.width = UINT64_MAX};
+		uint64_t truth, best_truth = 0;
+		struct vrtc_pair pair;
 		unsigned n = 0;
+		bool done;
 
-		do
-			truth[n] = make_window(&host, &windows[n]);
-		while (n++, !vrtc_pair_settle(windows, n, RATE(told), &pair));
+		do {
+			/* It is set; or slewed, by a tenth at most. */
+			if (random_below(10) == 0)
+				host.clock_ns += (double)random_below(2000) - 1000;
+			host.rate = rates[i % 4] * (0.9 + 0.1 * (double)random_below(3));
+			truth = make_window(&host, &window);
+			done = vrtc_pair_choose(&good, n++, &window, &best);
+			if (best.begin == window.begin && best.width == window.width)
+				best_truth = truth;
+		} while (!done);
 		assert_true(n <= VRTC_PAIR_WINDOWS);
-		for (unsigned w = 0; w < n; w++)
-			within |= windows[w].clock_ns == pair.clock_ns &&
-				  pair.count - windows[w].begin <= windows[w].width &&
-				  llabs((int64_t)(pair.count - truth[w])) <= pair.doubt;
-		assert_true(within);
+		vrtc_pair_from_window(&best, &pair);
+		assert_true(pair.count - best.begin <= best.width);
+		assert_true(llabs((int64_t)(pair.count - best_truth)) <= pair.doubt);
 	}
+}
+
+static void make_rows(struct host *host, struct vrtc_pair_window rows[ROWS][VRTC_PAIR_ROW])
+{
+	for (unsigned r = 0; r < ROWS; r++)
+		for (unsigned i = 0; i < VRTC_PAIR_ROW; i++)
+			(void)make_window(host, &rows[r][i]);
+}
+
+static struct vrtc_pair_window rows[ROWS][VRTC_PAIR_ROW];
+
+static void of_a_counter_in_steps_the_width_that_is_symmetrical_is_good(void **state)
+{
+	/* Ways of 1.8 steps: one and two, two and one, or two and two. Interrupted or not. */
+	static const unsigned troubles[] = {0, 200};
+
+	(void)state;
+	for (unsigned t = 0; t < 2; t++) {
+		struct host host = {.rate = 2.596,
+			.step = 26,
+			.way_ns = 17,
+			.count = 1e6,
+			.trouble = troubles[t]};
+		struct vrtc_pair_widths good;
+
+		make_rows(&host, rows);
+		good = vrtc_pair_good_widths(rows, ROWS, host.rate);
+		assert_int_equal(good.narrow, 104);
+		assert_int_equal(good.span, 0);
+	}
+}
+
+static void of_a_fine_counter_most_widths_are_good_and_no_interrupted_one_is(void **state)
+{
+	struct host host = {.rate = 2.6, .step = 1, .way_ns = 17, .count = 1e6, .trouble = 200};
+	struct vrtc_pair_widths good;
+	unsigned within = 0;
+
+	(void)state;
+	make_rows(&host, rows);
+	good = vrtc_pair_good_widths(rows, ROWS, host.rate);
+	for (unsigned r = 0; r < ROWS; r++)
+		for (unsigned i = 0; i < VRTC_PAIR_ROW; i++)
+			within += rows[r][i].width - good.narrow <= good.span;
+	assert_true(within > ROWS * VRTC_PAIR_ROW * 9 / 10);
+	assert_true(good.narrow + good.span < 120);
+}
+
+static void where_no_width_is_reliable_the_narrower_half_is_good(void **state)
+{
+	(void)state;
+	/* The clock is where nobody would look for it. */
+	for (unsigned r = 0; r < ROWS; r++)
+		for (unsigned i = 0; i < VRTC_PAIR_ROW; i++)
+			rows[r][i] = (struct vrtc_pair_window){
+				1000 * i, 30 + i, (int64_t)(1000 * i + random_below(1000))};
+	assert_int_equal(vrtc_pair_good_widths(rows, ROWS, 1).narrow, 0);
+	assert_int_equal(vrtc_pair_good_widths(rows, ROWS, 1).span, 30 + VRTC_PAIR_ROW / 2);
 }
 
 static int start(void **state)
@@ -403,14 +427,14 @@ int main(void)
 		cmocka_unit_test(pairs_one_after_the_other_do_not_go_back),
 		cmocka_unit_test(pairs_of_two_cpus_do_not_go_back),
 		cmocka_unit_test(monotonic_beside_itself_is_the_same_within_doubt),
-		cmocka_unit_test(one_window_settles_nothing),
-		cmocka_unit_test(two_windows_that_agree_settle_it_and_the_narrower_counts),
-		cmocka_unit_test(windows_agree_to_2_ns_of_their_middles_and_no_further),
+		cmocka_unit_test(first_window_of_a_good_width_is_taken),
 		cmocka_unit_test(window_that_was_interrupted_is_passed_over),
-		cmocka_unit_test(clock_that_is_set_between_windows_is_told_as_it_is_afterwards),
-		cmocka_unit_test(where_none_agree_the_narrowest_of_all_is_taken),
-		cmocka_unit_test(doubt_reaches_both_ends_and_saturates),
+		cmocka_unit_test(where_none_is_good_the_narrowest_of_all_is_taken),
+		cmocka_unit_test(count_is_the_middle_and_doubt_reaches_both_ends_and_saturates),
 		cmocka_unit_test(truth_is_within_doubt_whatever_happens),
+		cmocka_unit_test(of_a_counter_in_steps_the_width_that_is_symmetrical_is_good),
+		cmocka_unit_test(of_a_fine_counter_most_widths_are_good_and_no_interrupted_one_is),
+		cmocka_unit_test(where_no_width_is_reliable_the_narrower_half_is_good),
 	};
 
 	return cmocka_run_group_tests_name("pair", tests, start, NULL);
