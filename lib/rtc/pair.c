@@ -6,8 +6,6 @@
 
 #include "nstime.h"
 
-#define ROWS 96
-
 /* A middle is in the right place if it is no further from it: less than half of Zen's step. */
 #define ALIKE_NS 2
 
@@ -97,7 +95,7 @@ static void sample_row(const struct vrtc_pair_window row[VRTC_PAIR_ROW], double 
 struct vrtc_pair_widths vrtc_pair_good_widths(
 	const struct vrtc_pair_window rows[][VRTC_PAIR_ROW], size_t n, double counts_per_ns)
 {
-	static struct sample sample[ROWS * VRTC_PAIR_ROW];
+	struct sample sample[VRTC_PAIR_ROWS_MAX * VRTC_PAIR_ROW];
 	size_t samples = n * VRTC_PAIR_ROW;
 	struct vrtc_pair_widths good;
 	long most = 0;
@@ -130,12 +128,13 @@ struct vrtc_pair_widths vrtc_pair_good_widths(
 static void measure_widths(struct vrtc_pairing *p, enum vrtc_host_counter counter)
 {
 	static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_TAI, CLOCK_BOOTTIME};
-	static struct vrtc_pair_window rows[ROWS][VRTC_PAIR_ROW];
+	struct vrtc_pair_window rows[VRTC_PAIR_ROWS_MAX][VRTC_PAIR_ROW];
 
-	for (unsigned r = 0; r < ROWS; r++)
+	for (unsigned r = 0; r < VRTC_PAIR_ROWS_MAX; r++)
 		for (unsigned i = 0; i < VRTC_PAIR_ROW; i++)
 			rows[r][i] = look(counter, clocks[r % 3]);
-	p->good[counter] = vrtc_pair_good_widths(rows, ROWS, p->counts_per_ns[counter]);
+	p->good[counter] =
+		vrtc_pair_good_widths(rows, VRTC_PAIR_ROWS_MAX, p->counts_per_ns[counter]);
 }
 
 /* The narrowest of many, since this thread may be interrupted like any other. */

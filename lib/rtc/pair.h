@@ -121,13 +121,14 @@ static inline void vrtc_pair_from_window(
 }
 
 /* Windows in a row, so few that a clock's rate over them is known to the nanosecond. */
-#define VRTC_PAIR_ROW 32
+#define VRTC_PAIR_ROW      32
+#define VRTC_PAIR_ROWS_MAX 96
 
 /*
  * The widths that most windows have whose middles agree with those around them; where no widths
  * are reliable, those up to the median.
  *
- * @param rows  n of them, each of one clock
+ * @param rows  n of them, 1 to VRTC_PAIR_ROWS_MAX, each of one clock
  */
 struct vrtc_pair_widths vrtc_pair_good_widths(
 	const struct vrtc_pair_window rows[][VRTC_PAIR_ROW], size_t n, double counts_per_ns);

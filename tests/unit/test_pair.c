@@ -401,6 +401,47 @@ static void of_a_fine_counter_most_widths_are_good_and_no_interrupted_one_is(voi
 	assert_true(good.narrow + good.span < 120);
 }
 
+/* Windows of 2 counts a ns whose clock is in the middle, but for so many ns. */
+static struct vrtc_pair_window off_middle(unsigned i, uint64_t width, int64_t off_ns)
+{
+	return (struct vrtc_pair_window){
+		2000 * i, width, CLOCK_0_NS + 1000 * i + (int64_t)width / 4 + off_ns};
+}
+
+static void width_is_good_whose_middles_are_right_almost_always(void **state)
+{
+	struct vrtc_pair_widths good;
+
+	(void)state;
+	for (unsigned r = 0; r < ROWS; r++) {
+		for (unsigned i = 0; i < VRTC_PAIR_ROW; i++) {
+			unsigned n = r * VRTC_PAIR_ROW + i;
+
+			/* Longer on the way back; 1 in 16 off; and right. */
+			rows[r][i] = n % 4 == 0   ? off_middle(i, 100, -5)
+				     : n % 4 == 1 ? off_middle(i, 84, n % 64 < 4 ? -3 : 0)
+						  : off_middle(i, 80 - n % 2 * 4, n % 8 == 2);
+		}
+	}
+	good = vrtc_pair_good_widths(rows, ROWS, 2);
+	assert_int_equal(good.narrow, 76);
+	assert_int_equal(good.span, 4);
+}
+
+static void width_that_is_rare_is_not_waited_for(void **state)
+{
+	struct vrtc_pair_widths good;
+
+	(void)state;
+	for (unsigned r = 0; r < ROWS; r++)
+		for (unsigned i = 0; i < VRTC_PAIR_ROW; i++)
+			rows[r][i] = i % 8 == 0 ? off_middle(i, 80, 0)
+						: off_middle(i, 90, i % 2 ? 4 : -4);
+	good = vrtc_pair_good_widths(rows, ROWS, 2);
+	assert_int_equal(good.narrow, 0);
+	assert_int_equal(good.span, 90);
+}
+
 static void where_no_width_is_reliable_the_narrower_half_is_good(void **state)
 {
 	(void)state;
@@ -434,6 +475,8 @@ int main(void)
 		cmocka_unit_test(truth_is_within_doubt_whatever_happens),
 		cmocka_unit_test(of_a_counter_in_steps_the_width_that_is_symmetrical_is_good),
 		cmocka_unit_test(of_a_fine_counter_most_widths_are_good_and_no_interrupted_one_is),
+		cmocka_unit_test(width_is_good_whose_middles_are_right_almost_always),
+		cmocka_unit_test(width_that_is_rare_is_not_waited_for),
 		cmocka_unit_test(where_no_width_is_reliable_the_narrower_half_is_good),
 	};
 
