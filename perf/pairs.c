@@ -11,6 +11,9 @@
  *	kernel  the kernel's own pair of CLOCK_REALTIME and the TSC, of KVM, taken some microseconds
  *	        before. Where there is no such KVM this is left out, and said.
  *
+ * Beside it, one window and its middle, which is what a pair would be without a choice; and pairs
+ * of which each follows a walk through 2 MB, since requests are rare and caches are shared.
+ *
  * An error is the pair's count less the one at which the clock showed what the pair says, in ns.
  * Clocks show whole nanoseconds; an error is beyond the bound if it is more than the pair's doubt
  * and that one nanosecond.
@@ -32,14 +35,16 @@
 #include "options.h"
 #include "pair.h"
 
-#define AROUND_NS  100000
-#define GOAL_NS    5
-#define BINS       16   /* of 1 ns to either side of the one around 0, and the rest */
-#define RESIDUE    1024 /* a count's parts, for sums that are exact */
-#define KVM_RATE   1000 /* pairs from one measurement of the rate to the next */
-#define COST_CALLS 1000
-#define COST_BATCH 1000
-#define BAR        60
+#define AROUND_NS   100000
+#define GOAL_NS     5
+#define BINS        16   /* of 1 ns to either side of the one around 0, and the rest */
+#define RESIDUE     1024 /* a count's parts, for sums that are exact */
+#define KVM_RATE    1000 /* pairs from one measurement of the rate to the next */
+#define CACHE_BYTES (2 << 20)
+#define CACHE_LINE  64
+#define COST_CALLS  1000
+#define COST_BATCH  1000
+#define BAR         60
 
 static const char program[] = "dpdk-rtc-pairs";
 
@@ -231,12 +236,12 @@ static size_t measure_line(enum vrtc_host_counter counter, clockid_t id, const c
 }
 
 /* The pair's clock less CLOCK_REALTIME: whole seconds. */
-static void judge_by_kernel(int64_t ahead_ns)
+static void judge_by_kernel(long n, int64_t ahead_ns)
 {
 	judged.n = 0;
-	for (long i = 0; i < n_pairs; i++) {
+	for (long i = 0; i < n; i++) {
 		long a = i - i % KVM_RATE;
-		long b = a + KVM_RATE - 1 < n_pairs ? a + KVM_RATE - 1 : n_pairs - 1;
+		long b = a + KVM_RATE - 1 < n ? a + KVM_RATE - 1 : n - 1;
 		double rate = pairing.counts_per_ns[VRTC_HOST_COUNTER_CPU];
 		int64_t clock_ns = pairs[i].clock_ns - ahead_ns;
 
@@ -250,16 +255,45 @@ static void judge_by_kernel(int64_t ahead_ns)
 	}
 }
 
-static size_t measure_kernel(int kvm, clockid_t id, int64_t ahead_ns, const char *what)
+/* What precedes a pair, or stands in for it. */
+enum way { AS_IT_IS, COLD, ONE_WINDOW };
+
+/* Fills the caches of this CPU with something else, as whatever runs between two requests does. */
+static void use_caches(void)
 {
-	for (long i = 0; i < n_pairs; i++) {
+	static volatile unsigned char memory[CACHE_BYTES];
+
+	for (size_t i = 0; i < sizeof(memory); i += CACHE_LINE)
+		memory[i]++;
+}
+
+static void read_one_window(clockid_t id, struct vrtc_pair *pair)
+{
+	struct vrtc_pair_window window = {.begin = vrtc_pair_count(VRTC_HOST_COUNTER_CPU)};
+
+	window.clock_ns = vrtc_hosttime_clock_ns(id);
+	window.width = vrtc_pair_count(VRTC_HOST_COUNTER_CPU) - window.begin;
+	vrtc_pair_from_window(&window, pair);
+}
+
+static size_t measure_kernel(
+	int kvm, enum way way, clockid_t id, int64_t ahead_ns, const char *what)
+{
+	long n = way == COLD ? n_pairs / 10 : n_pairs;
+
+	for (long i = 0; i < n; i++) {
 		if (perf_kvm_clock_read(kvm, &kernel[i])) {
 			fprintf(stderr, "%s: KVM_GET_CLOCK: %s\n", program, strerror(errno));
 			exit(1);
 		}
-		vrtc_pair_read(&pairing, VRTC_HOST_COUNTER_CPU, id, &pairs[i]);
+		if (way == COLD)
+			use_caches();
+		if (way == ONE_WINDOW)
+			read_one_window(id, &pairs[i]);
+		else
+			vrtc_pair_read(&pairing, VRTC_HOST_COUNTER_CPU, id, &pairs[i]);
 	}
-	judge_by_kernel(ahead_ns);
+	judge_by_kernel(n, ahead_ns);
 	return report(what, &judged);
 }
 
@@ -364,6 +398,8 @@ static int64_t tai_ahead_ns(void)
 
 int main(int argc, char **argv)
 {
+	const struct vrtc_pair_widths *cpu = &pairing.good[VRTC_HOST_COUNTER_CPU];
+	const struct vrtc_pair_widths *monotonic = &pairing.good[VRTC_HOST_COUNTER_MONOTONIC];
 	size_t beyond = 0;
 	const char *why;
 	int kvm;
@@ -379,20 +415,23 @@ int main(int argc, char **argv)
 	kernel = table(sizeof(kernel[0]) * (size_t)n_pairs);
 	judged.error_ns = table(sizeof(double) * (size_t)n_pairs);
 	judged.doubt_ns = table(sizeof(double) * (size_t)n_pairs);
-	printf("%.6f counts a ns; good windows: %" PRIu64 " to %" PRIu64 " counts, %" PRIu64
-	       " to %" PRIu64 " ns of MONOTONIC\n",
-		pairing.counts_per_ns[VRTC_HOST_COUNTER_CPU], pairing.good[1].narrow,
-		pairing.good[1].narrow + pairing.good[1].span, pairing.good[2].narrow,
-		pairing.good[2].narrow + pairing.good[2].span);
+	printf("%.6f counts a ns; windows are good that are %" PRIu64 " to %" PRIu64
+	       " counts wide, of MONOTONIC %" PRIu64 " to %" PRIu64 " ns\n",
+		pairing.counts_per_ns[VRTC_HOST_COUNTER_CPU], cpu->narrow, cpu->narrow + cpu->span,
+		monotonic->narrow, monotonic->narrow + monotonic->span);
 
 	kvm = perf_kvm_clock_open(&why);
 	if (kvm < 0) {
 		printf("\nagainst the kernel's own pairs: SKIP: %s\n", why);
 	} else {
-		beyond += measure_kernel(
-			kvm, CLOCK_REALTIME, 0, "REALTIME, against the kernel's own pairs");
-		beyond += measure_kernel(
-			kvm, CLOCK_TAI, tai_ahead_ns(), "TAI, against the kernel's own pairs");
+		beyond += measure_kernel(kvm, AS_IT_IS, CLOCK_REALTIME, 0,
+			"REALTIME, against the kernel's own pairs");
+		beyond += measure_kernel(kvm, AS_IT_IS, CLOCK_TAI, tai_ahead_ns(),
+			"TAI, against the kernel's own pairs");
+		beyond += measure_kernel(kvm, COLD, CLOCK_REALTIME, 0,
+			"REALTIME behind a walk through 2 MB, against the kernel's own pairs");
+		beyond += measure_kernel(kvm, ONE_WINDOW, CLOCK_REALTIME, 0,
+			"for comparison: REALTIME by one window, against the kernel's own pairs");
 	}
 	beyond += measure_line(VRTC_HOST_COUNTER_CPU, CLOCK_REALTIME,
 		"REALTIME, against a line through those around");
