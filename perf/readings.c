@@ -31,8 +31,8 @@ struct subject {
 	const char *name;
 	const struct vrtc_timesource *source; /* NULL: clock_gettime() alone */
 	struct vrtc_clock clock;
-	clockid_t id;
 	bool cross;
+	clockid_t id;
 };
 
 static struct vrtc_pairing pairing;
@@ -44,29 +44,29 @@ static const struct vrtc_timesource by_phc = {.pairing = &pairing, .host = &host
 static const struct vrtc_timesource by_phc_utc = {.host = &host, .phc = &phc, .phc_is_utc = true};
 
 static const struct subject subjects[] = {
-	{"clock_gettime(CLOCK_REALTIME)", NULL, {0}, CLOCK_REALTIME, false},
-	{"clock_gettime(CLOCK_TAI)", NULL, {0}, CLOCK_TAI, false},
-	{"clock_gettime(CLOCK_BOOTTIME)", NULL, {0}, CLOCK_BOOTTIME, false},
-	{"UTC", &by_system, {.type = VIRTIO_RTC_CLOCK_UTC}, 0, false},
-	{"TAI", &by_system, {.type = VIRTIO_RTC_CLOCK_TAI}, 0, false},
-	{"MONOTONIC", &by_system, {.type = VIRTIO_RTC_CLOCK_MONOTONIC}, 0, false},
+	{"clock_gettime(CLOCK_REALTIME)", NULL, {0}, false, CLOCK_REALTIME},
+	{"clock_gettime(CLOCK_TAI)", NULL, {0}, false, CLOCK_TAI},
+	{"clock_gettime(CLOCK_BOOTTIME)", NULL, {0}, false, CLOCK_BOOTTIME},
+	{"UTC", &by_system, {.type = VIRTIO_RTC_CLOCK_UTC}, false, 0},
+	{"TAI", &by_system, {.type = VIRTIO_RTC_CLOCK_TAI}, false, 0},
+	{"MONOTONIC", &by_system, {.type = VIRTIO_RTC_CLOCK_MONOTONIC}, false, 0},
 	{"UTC_SMEARED, NOON_LINEAR", &by_system,
-		{.type = VIRTIO_RTC_CLOCK_UTC_SMEARED, .smear = VIRTIO_RTC_SMEAR_NOON_LINEAR}, 0,
-		false},
+		{.type = VIRTIO_RTC_CLOCK_UTC_SMEARED, .smear = VIRTIO_RTC_SMEAR_NOON_LINEAR},
+		false, 0},
 	{"UTC_SMEARED, UTC_SLS", &by_system,
-		{.type = VIRTIO_RTC_CLOCK_UTC_SMEARED, .smear = VIRTIO_RTC_SMEAR_UTC_SLS}, 0,
-		false},
-	{"UTC_MAYBE_SMEARED", &by_system, {.type = VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED}, 0, false},
-	{"TAI of a PHC", &by_phc, {.type = VIRTIO_RTC_CLOCK_TAI}, 0, false},
-	{"UTC of a PHC", &by_phc, {.type = VIRTIO_RTC_CLOCK_UTC}, 0, false},
-	{"UTC of a PHC on UTC", &by_phc_utc, {.type = VIRTIO_RTC_CLOCK_UTC}, 0, false},
-	{"UTC + TSC", &by_system, {.type = VIRTIO_RTC_CLOCK_UTC}, 0, true},
-	{"TAI + TSC", &by_system, {.type = VIRTIO_RTC_CLOCK_TAI}, 0, true},
-	{"MONOTONIC + TSC", &by_system, {.type = VIRTIO_RTC_CLOCK_MONOTONIC}, 0, true},
+		{.type = VIRTIO_RTC_CLOCK_UTC_SMEARED, .smear = VIRTIO_RTC_SMEAR_UTC_SLS}, false,
+		0},
+	{"UTC_MAYBE_SMEARED", &by_system, {.type = VIRTIO_RTC_CLOCK_UTC_MAYBE_SMEARED}, false, 0},
+	{"TAI of a PHC", &by_phc, {.type = VIRTIO_RTC_CLOCK_TAI}, false, 0},
+	{"UTC of a PHC", &by_phc, {.type = VIRTIO_RTC_CLOCK_UTC}, false, 0},
+	{"UTC of a PHC on UTC", &by_phc_utc, {.type = VIRTIO_RTC_CLOCK_UTC}, false, 0},
+	{"UTC + TSC", &by_system, {.type = VIRTIO_RTC_CLOCK_UTC}, true, 0},
+	{"TAI + TSC", &by_system, {.type = VIRTIO_RTC_CLOCK_TAI}, true, 0},
+	{"MONOTONIC + TSC", &by_system, {.type = VIRTIO_RTC_CLOCK_MONOTONIC}, true, 0},
 	{"UTC_SMEARED, NOON_LINEAR + TSC", &by_system,
-		{.type = VIRTIO_RTC_CLOCK_UTC_SMEARED, .smear = VIRTIO_RTC_SMEAR_NOON_LINEAR}, 0,
-		true},
-	{"TAI of a PHC + TSC", &by_phc, {.type = VIRTIO_RTC_CLOCK_TAI}, 0, true},
+		{.type = VIRTIO_RTC_CLOCK_UTC_SMEARED, .smear = VIRTIO_RTC_SMEAR_NOON_LINEAR}, true,
+		0},
+	{"TAI of a PHC + TSC", &by_phc, {.type = VIRTIO_RTC_CLOCK_TAI}, true, 0},
 };
 #define SUBJECTS (sizeof(subjects) / sizeof(subjects[0]))
 

@@ -155,7 +155,7 @@ static int may_cross(struct vfe_session *session, uint16_t clock_id)
 static int run(const struct options *o)
 {
 	static struct vfe_session sessions[2];
-	struct side sides[2] = {{.name = "device", .session = &sessions[0]},
+	static struct side sides[2] = {{.name = "device", .session = &sessions[0]},
 		{.name = "echo", .session = &sessions[1]}};
 	int n_sessions = o->cross ? 1 : 2;
 	uint64_t first_cycles, last_cycles;

@@ -95,7 +95,7 @@ static void sample_row(const struct vrtc_pair_window row[VRTC_PAIR_ROW], double 
 struct vrtc_pair_widths vrtc_pair_good_widths(
 	const struct vrtc_pair_window rows[][VRTC_PAIR_ROW], size_t n, double counts_per_ns)
 {
-	struct sample sample[VRTC_PAIR_ROWS_MAX * VRTC_PAIR_ROW];
+	struct sample sample[VRTC_PAIR_ROWS_MAX * VRTC_PAIR_ROW] = {{0, false}};
 	size_t samples = n * VRTC_PAIR_ROW;
 	struct vrtc_pair_widths good;
 	long most = 0;

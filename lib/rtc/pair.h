@@ -14,12 +14,12 @@
  * another CPU makes it wider and is seen. It rests on nothing but that the counter is the same on
  * all CPUs and is read in order (counter.h); in particular on no rate and on nothing measured.
  *
- * The estimate is the middle. How good it is depends on the width, and not as one might think: where
- * the counter moves in coarse steps (26 counts, 10 ns, on AMD's Zen), both ways take two steps in a
- * window of four, while in one of three nobody knows which way took the one. So which widths have
- * their middle in the right place is measured at the start, and a window of another width is tried
- * again. The first window of a request is often lopsided without being any wider, since the clock's
- * code and data come from afar; that is why the clock is read once beforehand.
+ * The estimate is the middle. How good it is depends on the width, and not as one might think:
+ * where the counter moves in coarse steps (26 counts, 10 ns, on AMD's Zen), both ways take two
+ * steps in a window of four, while in one of three nobody knows which way took the one. So which
+ * widths have their middle in the right place is measured at the start, and a window of another
+ * width is tried again. The first window of a request is often lopsided without being any wider,
+ * since the clock's code and data come from afar; that is why the clock is read once beforehand.
  * What remains is a difference between the two ways that all windows have. It cannot be seen from
  * outside, and is below a nanosecond where it was measured (perf/results/cross-timestamps.md).
  *
