@@ -33,17 +33,18 @@ enum vrtc_kernel_verdict vrtc_kernel_view_judge(const struct vrtc_kernel_view *v
 	const struct vrtc_leap_table *table, enum vrtc_host_timescale timescale, int64_t utc_ns)
 {
 	bool steps = timescale == VRTC_HOST_UTC || timescale == VRTC_HOST_TAI_OFFSET;
+	int table_s = vrtc_kernel_view_table_s(table, utc_ns);
 
 	if (view->leap != 0 && view->leap != leap_within(table, utc_ns, DAY_NS))
 		return VRTC_KERNEL_LEAP_UNKNOWN;
-	if (view->leap != 0 && !steps)
+	if (view->leap != 0 && !steps && timescale != VRTC_HOST_UNKNOWN)
 		return VRTC_KERNEL_LEAP_WHILE_SMEARED;
 	if (view->leap == 0 && leap_within(table, utc_ns, LATE_NS) != 0 && steps)
 		return VRTC_KERNEL_LEAP_MISSING;
 	if (view->tai_s == 0)
 		return VRTC_KERNEL_UNTOLD;
 	/* A smeared UTC is off by up to a second, and TAI - UTC with it, as the kernel means it. */
-	if (view->tai_s != vrtc_kernel_view_table_s(table, utc_ns))
+	if (table_s != 0 && view->tai_s != table_s)
 		return VRTC_KERNEL_OTHER_TAI;
 	return VRTC_KERNEL_AGREES;
 }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define NS_PER_S      INT64_C(1000000000)
-/* The second look, which the first line waits for. */
+/* The second and the third look, which the first line waits for. */
 #define FIRST_LOOK_NS (VRTC_PHC_LOOK_NS / 5)
 #define REOPEN_NS     NS_PER_S
 /* Without a good look for so long, the clock is not followed any more. */
@@ -126,37 +126,64 @@ const char *vrtc_phc_state_name(enum vrtc_phc_state state)
 
 /* ---- The thread. */
 
+/*
+ * Under the mutex. A line is drawn ahead of the counter, and again if this thread was interrupted
+ * for so long that the counter is there.
+ */
+static void publish(struct vrtc_phc_follower *f)
+{
+	for (;;) {
+		uint64_t counter = vrtc_counter_read(f->phc.counter);
+
+		if (vrtc_phc_model_is_in_time(&f->model, counter))
+			break;
+		vrtc_phc_model_redraw(&f->model, counter);
+	}
+	vrtc_phc_line_publish(&f->phc.published, &f->model.line);
+}
+
+/* Under the mutex: how fast the counter counts, anew after it began anew. */
+static void clock_counter(struct vrtc_phc_follower *f, uint64_t counter)
+{
+	f->raw_last_ns = raw_ns();
+	if ((int64_t)(counter - f->counter_last) < 0) {
+		f->counter_first = counter;
+		f->raw_first_ns = f->raw_last_ns;
+	}
+	f->counter_last = counter;
+}
+
 /* Under the mutex. Returns the time to the next look. */
 static int64_t take_look(struct vrtc_phc_follower *f, const struct vrtc_phc_look *look)
 {
 	uint64_t counter = vrtc_counter_read(f->phc.counter);
 	int64_t shown_ns;
-	enum vrtc_phc_change change;
 
 	if (vrtc_phc_line_at(&f->model.line, look->counter, &shown_ns))
 		f->status.offset_ns = look->time_ns - shown_ns;
-	change = vrtc_phc_model_look(&f->model, look, counter);
-	if (change == VRTC_PHC_REFUSED) {
+	clock_counter(f, counter);
+	switch (vrtc_phc_model_look(&f->model, look, counter)) {
+	case VRTC_PHC_REFUSED:
 		f->status.rejected++;
 		return VRTC_PHC_LOOK_NS;
+	case VRTC_PHC_NOT_YET:
+		f->status.looks++;
+		return FIRST_LOOK_NS;
+	case VRTC_PHC_ANEW:
+		publish(f);
+		return FIRST_LOOK_NS;
+	case VRTC_PHC_STEP:
+		f->status.steps++;
+		f->status.step_ns = f->model.step_ns;
+		break;
+	case VRTC_PHC_FIRST:
+	case VRTC_PHC_NOTHING_NEW:
+		break;
 	}
 	f->status.looks++;
 	f->status.half_ns = look->half_ns;
-	f->raw_good_ns = raw_ns();
-	if ((int64_t)(counter - f->counter_last) < 0) {
-		/* It began anew while the host was suspended. */
-		f->counter_first = counter;
-		f->raw_first_ns = f->raw_good_ns;
-	}
-	f->counter_last = counter;
-	f->raw_last_ns = f->raw_good_ns;
-	if (change == VRTC_PHC_STEP) {
-		f->status.steps++;
-		f->status.step_ns = f->model.step_ns;
-	}
-	if (change == VRTC_PHC_NOT_YET)
-		return FIRST_LOOK_NS;
-	vrtc_phc_line_publish(&f->phc.published, &f->model.line);
+	f->raw_good_ns = f->raw_last_ns;
+	publish(f);
 	return VRTC_PHC_LOOK_NS;
 }
 
@@ -181,6 +208,8 @@ static int64_t look(struct vrtc_phc_follower *f)
 		return take_look(f, &found);
 	f->status.rejected++;
 	f->status.error = -rc;
+	if (vrtc_phc_model_no_look(&f->model, vrtc_counter_read(f->phc.counter)) == VRTC_PHC_ANEW)
+		publish(f);
 	if (f->device.fd >= 0)
 		return VRTC_PHC_LOOK_NS;
 	vrtc_phc_model_forget(&f->model);

@@ -14,6 +14,12 @@
 #define RATE_ONE      ((double)(INT64_C(1) << VRTC_PHC_RATE_SHIFT))
 #define RATE_MAX      32768.0 /* ns a count: a counter of 30 kHz */
 #define ALLOWANCE_MIN (VRTC_PHC_ALLOWANCE_MIN_PPB * 1e-9)
+/* More than brackets of that size hide. */
+#define JUMP_HALVES   4
+/* What a servo may slew a clock by, in ns a ns. What moves faster was set. */
+#define SLEW_MAX      0.1
+/* By how much more than it seems, since it began somewhere between two looks. */
+#define SLEW_DOUBT    4
 
 void vrtc_phc_model_init(struct vrtc_phc_model *m, int64_t holdover_ns)
 {
@@ -26,7 +32,16 @@ void vrtc_phc_model_forget(struct vrtc_phc_model *m)
 {
 	m->n = 0;
 	m->known = false;
-	m->refused = 0;
+	m->is_jump = false;
+	m->steps = 0;
+}
+
+/* Nor is the line of any use. */
+static void lose(struct vrtc_phc_model *m)
+{
+	vrtc_phc_model_forget(m);
+	memset(&m->line, 0, sizeof(m->line));
+	m->go_on = false;
 }
 
 static const struct vrtc_phc_look *look_at(const struct vrtc_phc_model *m, unsigned i)
@@ -137,76 +152,128 @@ static double fit(struct vrtc_phc_model *m)
 	return sum_y - m->rate * sum_x;
 }
 
-/* Where the line in use is at a counter, exactly. */
-static bool line_at(
-	const struct vrtc_phc_line *line, uint64_t counter, int64_t *time_ns, uint64_t *fraction)
-{
-	int64_t counts = (int64_t)(counter - line->counter0);
-	int64_t bent;
-	__int128 sum;
-
-	if (line->counts_max == 0 || counts < 0 || (uint64_t)counts > line->counts_max)
-		return false;
-	bent = (uint64_t)counts > line->bend ? (int64_t)line->bend : counts;
-	sum = (__int128)bent * line->bent_rate + (__int128)(counts - bent) * line->rate +
-	      (__int128)line->fraction;
-	*time_ns = line->time0_ns + (int64_t)(sum >> VRTC_PHC_RATE_SHIFT);
-	*fraction = (uint64_t)sum & ((UINT64_C(1) << VRTC_PHC_RATE_SHIFT) - 1);
-	return true;
-}
-
 /* The estimate at a counter, as a time and a rest. */
-static double estimate_at(const struct vrtc_phc_model *m, uint64_t counter, int64_t *time_ns)
+static double estimate_at(const struct vrtc_phc_estimate *e, uint64_t counter, int64_t *time_ns)
 {
-	double ns = m->estimate_ns + m->rate * (double)(int64_t)(counter - newest(m)->counter);
+	double ns = e->ns + e->rate * (double)(int64_t)(counter - e->counter);
 	int64_t whole_ns = (int64_t)ns;
 
-	*time_ns = newest(m)->time_ns + whole_ns;
+	*time_ns = e->time_ns + whole_ns;
 	return ns - (double)whole_ns;
 }
 
-/* The line in use minus the estimate, in ns. */
-static double line_off(const struct vrtc_phc_model *m, uint64_t counter)
+/* A line minus an estimate, in ns; 0 where the line is good for nothing. */
+static double line_off(
+	const struct vrtc_phc_line *line, const struct vrtc_phc_estimate *e, uint64_t counter)
 {
-	int64_t shown_ns, estimate_ns;
-	uint64_t fraction;
+	int64_t estimate_ns;
+	__int128 since_time0;
 	double rest;
 
-	if (!line_at(&m->line, counter, &shown_ns, &fraction))
+	if (!vrtc_phc_line_at_exactly(line, counter, &since_time0))
 		return 0;
-	rest = estimate_at(m, counter, &estimate_ns);
-	return (double)(shown_ns - estimate_ns) + (double)fraction / RATE_ONE - rest;
+	rest = estimate_at(e, counter, &estimate_ns);
+	return (double)(line->time0_ns - estimate_ns) + (double)since_time0 / RATE_ONE - rest;
 }
 
-/* A new line from counter on: it goes on with the line in use, or begins at the estimate. */
-static void draw(struct vrtc_phc_model *m, uint64_t counter, bool go_on)
+static uint64_t counts_of_ns(const struct vrtc_phc_model *m, double ns)
 {
-	struct vrtc_phc_line line = {.counter0 = counter};
-	double holdover = (double)m->holdover_ns / m->rate;
-	double off = line_off(m, counter);
-	double bend = 2 * VRTC_PHC_LOOK_NS / m->rate;
-	double rest;
+	return (uint64_t)(ns / m->claim.rate);
+}
 
-	if (go_on && line_at(&m->line, counter, &line.time0_ns, &line.fraction)) {
+/*
+ * Where a line that goes on begins: a little ahead, so that it is published by then. What is in
+ * front of that is one piece of the line before.
+ */
+static uint64_t beginning(const struct vrtc_phc_model *m, uint64_t counter_now)
+{
+	uint64_t counter = counter_now + counts_of_ns(m, VRTC_PHC_LEAD_NS);
+	uint64_t bend = m->before.counter0 + m->before.bend;
+
+	if ((int64_t)(bend - counter_now) > 0 && (int64_t)(counter - bend) > 0)
+		return bend;
+	if ((int64_t)(m->before.counter0 - counter_now) > 0 &&
+		(int64_t)(counter - m->before.counter0) > 0)
+		return m->before.counter0;
+	return counter;
+}
+
+/* The rate of a line just before a counter. */
+static int64_t rate_before(const struct vrtc_phc_line *line, uint64_t counter)
+{
+	int64_t counts = (int64_t)(counter - line->counter0);
+
+	if (counts <= 0)
+		return line->before_rate;
+	return (uint64_t)counts <= line->bend ? line->bent_rate : line->rate;
+}
+
+/* A line that begins at the estimate, or goes on from the one before. */
+static void draw_line(struct vrtc_phc_model *m, uint64_t counter_now)
+{
+	const struct vrtc_phc_estimate *e = &m->claim;
+	struct vrtc_phc_line line = {.counter0 = counter_now};
+	uint64_t holdover = counts_of_ns(m, (double)m->holdover_ns);
+	double bend = 2 * VRTC_PHC_LOOK_NS / e->rate;
+	double off = 0;
+	__int128 since_time0;
+	uint64_t since;
+
+	line.rate = (int64_t)(e->rate * RATE_ONE);
+	line.before_rate = line.rate;
+	if (m->go_on)
+		line.counter0 = beginning(m, counter_now);
+	if (m->go_on && vrtc_phc_line_at_exactly(&m->before, line.counter0, &since_time0)) {
+		line.time0_ns = m->before.time0_ns + (int64_t)(since_time0 >> VRTC_PHC_RATE_SHIFT);
+		line.fraction = (uint64_t)since_time0 & ((UINT64_C(1) << VRTC_PHC_RATE_SHIFT) - 1);
+		line.before_rate = rate_before(&m->before, line.counter0);
+		off = line_off(&m->before, e, line.counter0);
 		/* In two looks' time, or as fast as is decent. */
-		if (max(off, -off) > BEND_MAX * bend * m->rate)
-			bend = max(off, -off) / (BEND_MAX * m->rate);
+		if (max(off, -off) > BEND_MAX * bend * e->rate)
+			bend = max(off, -off) / (BEND_MAX * e->rate);
 	} else {
-		rest = estimate_at(m, counter, &line.time0_ns);
+		double rest = estimate_at(e, line.counter0, &line.time0_ns);
+
 		if (rest < 0) {
 			rest += 1;
 			line.time0_ns--;
 		}
 		line.fraction = (uint64_t)(rest * RATE_ONE);
-		off = 0;
 	}
 	line.bend = (uint64_t)bend;
-	line.bent_rate = (int64_t)((m->rate - off / bend) * RATE_ONE);
-	line.rate = (int64_t)(m->rate * RATE_ONE);
-	line.counts_max = (uint64_t)holdover - (counter - newest(m)->counter < (uint64_t)holdover
-							       ? counter - newest(m)->counter
-							       : (uint64_t)holdover);
+	line.bent_rate = (int64_t)((e->rate - off / bend) * RATE_ONE);
+	since = line.counter0 - e->counter;
+	line.counts_max = since < holdover ? holdover - since : 0;
 	m->line = line;
+}
+
+/* A new line by what is known now. */
+static void draw(struct vrtc_phc_model *m, uint64_t counter_now, bool go_on)
+{
+	m->claim = (struct vrtc_phc_estimate){
+		.counter = newest(m)->counter,
+		.time_ns = newest(m)->time_ns,
+		.ns = m->estimate_ns,
+		.low_ns = m->low_ns,
+		.high_ns = m->high_ns,
+		.rate = m->rate,
+		.doubt = m->rate_doubt + m->allowance * m->rate,
+	};
+	m->before = m->line;
+	m->go_on = go_on;
+	draw_line(m, counter_now);
+}
+
+bool vrtc_phc_model_is_in_time(const struct vrtc_phc_model *m, uint64_t counter_now)
+{
+	uint64_t lead = counts_of_ns(m, VRTC_PHC_LEAD_MIN_NS);
+
+	return !m->go_on || (int64_t)(m->line.counter0 - counter_now) >= (int64_t)lead;
+}
+
+void vrtc_phc_model_redraw(struct vrtc_phc_model *m, uint64_t counter_now)
+{
+	draw_line(m, counter_now);
 }
 
 /* The clock was set, or is new: what was learnt of its frequency may still be true. */
@@ -256,12 +323,30 @@ static bool is_rate(double rate)
 
 static bool is_expired(const struct vrtc_phc_model *m, uint64_t counter)
 {
-	return counter - m->line.counter0 > m->line.counts_max || m->line.counts_max == 0;
+	__int128 since_time0;
+
+	return !vrtc_phc_line_at_exactly(&m->line, counter, &since_time0);
 }
 
+/* Whether the frequency by the looks so far can be one, and is known well enough to be of use. */
+static bool is_rate_of_use(const struct vrtc_phc_model *m)
+{
+	return is_rate(m->rate) && m->rate >= 10 * m->rate_doubt;
+}
+
+/* The interval is the newest look's bracket; what the others say of it is more likely. */
+static void take_bracket(struct vrtc_phc_model *m, double estimate)
+{
+	m->low_ns = -(double)newest(m)->half_ns;
+	m->high_ns = (double)newest(m)->half_ns;
+	m->estimate_ns = clamp(estimate, m->low_ns, m->high_ns);
+}
+
+/* One look makes a time, two a frequency, and a third one agrees with both, or the clock was set. */
 static enum vrtc_phc_change first_looks(
 	struct vrtc_phc_model *m, const struct vrtc_phc_look *look, uint64_t counter_now)
 {
+	bool agrees = m->n >= 2 && is_rate_of_use(m) && cut(m, look) == 0;
 	double estimate, off;
 	bool is_step;
 
@@ -269,27 +354,70 @@ static enum vrtc_phc_change first_looks(
 		begin_anew(m, look);
 		return VRTC_PHC_NOT_YET;
 	}
+	if (m->n >= 2 && is_rate_of_use(m) && !agrees)
+		keep(m, 1);
 	add(m, look);
 	estimate = fit(m);
-	if (!is_rate(m->rate) || m->rate < 10 * m->rate_doubt) {
-		/* It was set meanwhile, or the brackets are too wide for so short a time. */
-		if (m->rate + m->rate_doubt <= 0)
-			begin_anew(m, look);
+	take_bracket(m, estimate);
+	if (m->rate + m->rate_doubt <= 0)
+		begin_anew(m, look);
+	if (!agrees || !is_rate_of_use(m))
 		return VRTC_PHC_NOT_YET;
-	}
+
 	m->known = true;
-	m->low_ns = -(double)look->half_ns;
-	m->high_ns = (double)look->half_ns;
-	m->estimate_ns = clamp(estimate, m->low_ns, m->high_ns);
 	if (is_expired(m, counter_now)) {
 		draw(m, counter_now, false);
 		return VRTC_PHC_FIRST;
 	}
-	off = line_off(m, counter_now);
+	draw(m, counter_now, true);
+	off = line_off(&m->before, &m->claim, counter_now);
 	is_step = max(off, -off) > VRTC_PHC_STEP_NS + (double)look->half_ns;
-	draw(m, counter_now, !is_step);
+	if (!is_step)
+		return VRTC_PHC_NOTHING_NEW;
+	m->go_on = false;
+	draw_line(m, counter_now);
 	m->step_ns = (int64_t)-off;
-	return is_step ? VRTC_PHC_STEP : VRTC_PHC_NOTHING_NEW;
+	return VRTC_PHC_STEP;
+}
+
+/* The clock moved by more than its frequency explains. */
+static enum vrtc_phc_change step(struct vrtc_phc_model *m, const struct vrtc_phc_look *look,
+	uint64_t counter_now, double unexplained)
+{
+	double by_rate =
+		max(unexplained, -unexplained) / (double)(look->counter - newest(m)->counter);
+	bool expired = is_expired(m, counter_now);
+
+	if (++m->steps == VRTC_PHC_STEPS_MAX) {
+		lose(m);
+		begin_anew(m, look);
+		return VRTC_PHC_ANEW;
+	}
+	m->step_ns = (int64_t)-unexplained;
+	/* It was set, or it is slewed, perhaps since a moment ago: the next look tells. */
+	if (by_rate <= SLEW_MAX * m->rate)
+		m->rate_doubt += SLEW_DOUBT * by_rate;
+	begin_anew(m, look);
+	m->is_jump = false;
+	m->rate_doubt += m->allowance * m->rate;
+	draw(m, counter_now, false);
+	return expired ? VRTC_PHC_FIRST : VRTC_PHC_STEP;
+}
+
+static bool has_begun_anew(struct vrtc_phc_model *m, uint64_t counter_now)
+{
+	bool is_behind = (int64_t)(counter_now - m->counter_now) < 0;
+
+	m->counter_now = counter_now;
+	return is_behind;
+}
+
+enum vrtc_phc_change vrtc_phc_model_no_look(struct vrtc_phc_model *m, uint64_t counter_now)
+{
+	if (!has_begun_anew(m, counter_now))
+		return VRTC_PHC_NOTHING_NEW;
+	lose(m);
+	return VRTC_PHC_ANEW;
 }
 
 enum vrtc_phc_change vrtc_phc_model_look(
@@ -298,35 +426,31 @@ enum vrtc_phc_change vrtc_phc_model_look(
 	double unexplained, counts, estimate;
 	bool expired;
 
-	if (look->time_ns > TIME_NS_MAX || look->time_ns < -TIME_NS_MAX || look->half_ns < 1 ||
-		(int64_t)(counter_now - look->counter) < 0)
-		return VRTC_PHC_REFUSED;
-	if (m->n > 0 && (int64_t)(look->counter - newest(m)->counter) <= 0) {
-		if (++m->refused == VRTC_PHC_REFUSED_MAX)
-			vrtc_phc_model_forget(m);
-		return VRTC_PHC_REFUSED;
+	if (has_begun_anew(m, counter_now)) {
+		lose(m);
+		return VRTC_PHC_ANEW;
 	}
-	m->refused = 0;
+	if (look->time_ns > TIME_NS_MAX || look->time_ns < -TIME_NS_MAX || look->half_ns < 1 ||
+		(int64_t)(counter_now - look->counter) < 0 ||
+		(m->n > 0 && (int64_t)(look->counter - newest(m)->counter) <= 0))
+		return VRTC_PHC_REFUSED;
 	if (!m->known)
 		return first_looks(m, look, counter_now);
 
 	expired = is_expired(m, counter_now);
 	counts = (double)(look->counter - newest(m)->counter);
 	unexplained = cut(m, look);
-	if (max(unexplained, -unexplained) > VRTC_PHC_STEP_NS) {
-		m->step_ns = (int64_t)-unexplained;
-		begin_anew(m, look);
-		m->rate_doubt += m->allowance * m->rate;
-		draw(m, counter_now, false);
-		return expired ? VRTC_PHC_FIRST : VRTC_PHC_STEP;
-	}
+	if (max(unexplained, -unexplained) > VRTC_PHC_STEP_NS)
+		return step(m, look, counter_now, unexplained);
+	m->steps = 0;
 	add(m, look);
-	if (unexplained != 0) {
-		/* The frequency is another one: what is older says nothing of it. */
+	/* The frequency is another one: what is older says nothing of it. */
+	if (unexplained != 0 || m->is_jump)
 		keep(m, 2);
-		m->low_ns = -(double)look->half_ns;
-		m->high_ns = (double)look->half_ns;
-	}
+	if (unexplained != 0)
+		take_bracket(m, 0);
+	/* If by much, the look before this one says nothing of it either, nor if it was set. */
+	m->is_jump = max(unexplained, -unexplained) > JUMP_HALVES * (double)look->half_ns;
 	learn(m, unexplained, counts);
 	estimate = fit(m);
 	if (!is_rate(m->rate)) {
@@ -341,15 +465,14 @@ enum vrtc_phc_change vrtc_phc_model_look(
 
 int64_t vrtc_phc_model_error_ns(const struct vrtc_phc_model *m, uint64_t counter)
 {
-	int64_t counts = (int64_t)(counter - m->line.counter0);
+	const struct vrtc_phc_estimate *e = &m->claim;
 	double since, off, error;
 
-	if (!m->known || m->n == 0 || counts < 0 || (uint64_t)counts > m->line.counts_max)
+	if (is_expired(m, counter))
 		return INT64_MAX;
-	since = (double)(int64_t)(counter - newest(m)->counter);
-	off = line_off(m, counter);
-	error = max(m->high_ns - m->estimate_ns, m->estimate_ns - m->low_ns) + max(off, -off) +
-		(m->rate_doubt + m->allowance * m->rate) * since;
+	since = (double)(int64_t)(counter - e->counter);
+	off = line_off(&m->line, e, counter);
+	error = max(e->high_ns - e->ns, e->ns - e->low_ns) + max(off, -off) + e->doubt * since;
 	/* Readings are rounded down to a ns, twice. */
 	return error < 1e18 ? (int64_t)error + 2 : INT64_MAX;
 }

@@ -26,13 +26,24 @@ static int64_t distance_ns(int64_t a_ns, int64_t b_ns)
 	return difference_ns < 0 ? -difference_ns : difference_ns;
 }
 
-/* TAI by CLOCK_REALTIME and the table; of two instants the one that time passed to. */
+/* Whether CLOCK_TAI was set, by a step of the clock or by another TAI - UTC. */
+static bool was_set(const struct vrtc_tai_latch *latch, const struct vrtc_tai_look *look)
+{
+	return distance_ns(look->clock_tai_ns - latch->last.clock_tai_ns,
+		       look->boot_ns - latch->last.boot_ns) > STEP_NS;
+}
+
+/*
+ * TAI by CLOCK_REALTIME and the table; of two instants the one that time passed to. Where the clock
+ * was set there is no telling, unless it was set by the leap second.
+ */
 static bool tai_of(const struct vrtc_tai_latch *latch, const struct vrtc_leap_table *table,
 	const struct vrtc_tai_look *look, int64_t *tai_ns)
 {
 	int64_t first_ns;
 	int64_t last_ns;
 	int64_t expected_ns;
+	bool is_last;
 
 	switch (vrtc_leap_tai_from_utc(table, look->realtime_ns, &first_ns, &last_ns)) {
 	case VRTC_LEAP_OK:
@@ -45,24 +56,16 @@ static bool tai_of(const struct vrtc_tai_latch *latch, const struct vrtc_leap_ta
 		return false;
 	}
 	expected_ns = latch->last_tai_ns + (look->boot_ns - latch->last.boot_ns);
-	if (look->in_leap_second || (latch->looked && distance_ns(last_ns, expected_ns) <
-							      distance_ns(first_ns, expected_ns)))
-		*tai_ns = last_ns;
-	else
-		*tai_ns = first_ns;
+	is_last = latch->looked &&
+		  distance_ns(last_ns, expected_ns) < distance_ns(first_ns, expected_ns) &&
+		  (!was_set(latch, look) || distance_ns(last_ns, expected_ns) <= STEP_NS);
+	*tai_ns = look->in_leap_second || is_last ? last_ns : first_ns;
 	return true;
 }
 
 static int64_t to_whole_s(int64_t ns)
 {
 	return vrtc_nstime_to_s(ns + VRTC_NS_PER_S / 2) * VRTC_NS_PER_S;
-}
-
-/* Whether CLOCK_TAI was set, by a step of the clock or by another TAI - UTC. */
-static bool was_set(const struct vrtc_tai_latch *latch, const struct vrtc_tai_look *look)
-{
-	return distance_ns(look->clock_tai_ns - latch->last.clock_tai_ns,
-		       look->boot_ns - latch->last.boot_ns) > STEP_NS;
 }
 
 enum vrtc_tai_latch_event vrtc_tai_latch_look(struct vrtc_tai_latch *latch,

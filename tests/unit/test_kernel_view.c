@@ -78,6 +78,20 @@ static void kernel_of_a_smeared_host_is_not_to_announce_any(void **state)
 		VRTC_KERNEL_AGREES);
 }
 
+static void what_nobody_said_is_not_contradicted(void **state)
+{
+	static const struct vrtc_leap_table empty;
+	const struct vrtc_kernel_view announces = {.tai_s = 10, .leap = 1};
+	const struct vrtc_kernel_view told = {.tai_s = 11};
+
+	(void)state;
+	assert_int_equal(
+		vrtc_kernel_view_judge(&announces, &table, VRTC_HOST_UNKNOWN, UTC_1972_07 - HOUR),
+		VRTC_KERNEL_AGREES);
+	assert_int_equal(vrtc_kernel_view_judge(&told, &empty, VRTC_HOST_UTC, UTC_1972_07),
+		VRTC_KERNEL_AGREES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -86,6 +100,7 @@ int main(void)
 		cmocka_unit_test(
 			leap_second_of_the_table_that_is_not_announced_is_found_two_hours_before),
 		cmocka_unit_test(kernel_of_a_smeared_host_is_not_to_announce_any),
+		cmocka_unit_test(what_nobody_said_is_not_contradicted),
 	};
 
 	return cmocka_run_group_tests_name("kernel_view", tests, load_table, NULL);

@@ -246,6 +246,20 @@ static void clock_that_is_set_into_the_quiet_minute_and_out_of_it_is_followed(vo
 	assert_right(&h);
 }
 
+/* By 0.7 s, which is no leap second: the first of the two 23:59:59 is meant. */
+static void fast_clock_that_is_set_right_in_the_last_second_is_believed(void **state)
+{
+	struct host h = host_at(UTC_1972_07 - 30 * S, 10, 0);
+
+	(void)state;
+	h.realtime_ns += 700 * MS;
+	look(&h);
+	pass(&h, 29 * S + 200 * MS);
+	h.realtime_ns -= 700 * MS;
+	look(&h);
+	assert_right(&h);
+}
+
 static void small_correction_in_the_quiet_minute_is_taken_over_at_once(void **state)
 {
 	struct host h = host_at(UTC_1972_07 - 30 * S, 10, 0);
@@ -284,6 +298,7 @@ int main(void)
 			leap_second_that_the_host_does_not_do_is_told_once_and_its_utc_is_believed),
 		cmocka_unit_test(first_look_within_a_leap_second_believes_the_kernel),
 		cmocka_unit_test(clock_that_is_set_into_the_quiet_minute_and_out_of_it_is_followed),
+		cmocka_unit_test(fast_clock_that_is_set_right_in_the_last_second_is_believed),
 		cmocka_unit_test(small_correction_in_the_quiet_minute_is_taken_over_at_once),
 		cmocka_unit_test(without_a_table_nothing_is_latched),
 	};
