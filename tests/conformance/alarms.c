@@ -468,7 +468,7 @@ void alarm_set_anew(struct conform *c)
 
 	if (!begin(c, 0, &clock))
 		return;
-	/* Two expirations without a buffer, then one that is far ahead: at most two notifications. */
+	/* Two expirations without a buffer: at most two notifications. */
 	if (!conform_set_alarm(c, clock, 0, true) || !conform_set_alarm(c, clock, 1, true) ||
 		!fill(c, 8))
 		return;

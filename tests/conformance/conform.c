@@ -146,7 +146,8 @@ void conform_config(const struct conform *c, struct vfe_config *cfg)
 {
 	vfe_config_default(cfg, c->options.socket_path);
 	cfg->timeout_ms = c->options.timeout_ms;
-	cfg->connect_ms = c->options.timeout_ms;
+	/* A device that was there comes back after the session before; another does not. */
+	cfg->connect_ms = c->offered ? c->options.timeout_ms : 0;
 	cfg->features |= UINT64_C(1) << VFE_F_INDIRECT_DESC | UINT64_C(1) << VFE_F_EVENT_IDX;
 	cfg->features &= ~c->options.without;
 	cfg->indirect = c->options.indirect;

@@ -2,8 +2,8 @@
 /*
  * dpdk-rtc-conformance: what its cases are made of. A case is a function with a driver of its own;
  * it looks at the device in some way, and says of each statement that it shows what was wanted and
- * what came. A statement that none of its cases has judged is a failure: of the device if it did not
- * answer, of the case otherwise. So nothing is passed over in silence.
+ * what came. A statement that none of its cases has judged is a failure: of the device if it did
+ * not answer, of the case otherwise. So nothing is passed over in silence.
  *
  * Ids and cases are in statements.h, which statements.py makes of statements.txt.
  *

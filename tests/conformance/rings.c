@@ -16,6 +16,9 @@
 #include "statements.h"
 #include "wire.h"
 
+/* Between a reset and the look at what it left: an alarm expires there. */
+#define ALARM_AHEAD_NS 20000000
+
 #define BIT(n)    (UINT64_C(1) << (n))
 #define REQ       8  /* bytes of CFG */
 #define RESP      16 /* and of its response */
@@ -186,12 +189,14 @@ void features_accepted(struct conform *c)
 void without_version_1(struct conform *c)
 {
 	struct vfe_config cfg;
+	uint16_t n;
 
 	conform_config(c, &cfg);
 	cfg.features &= ~BIT(VFE_F_VERSION_1);
+	cfg.timeout_ms = 4 * CONFORM_QUIET_MS;
 	/* A MAY: whatever comes is allowed. */
 	conform_check(c, RESERVED_2, true, "anything", "%s",
-		conform_open(c, &cfg) && conform_is_alive(c) ? "it serves" : "it does not serve");
+		conform_open(c, &cfg) && vfe_rtc_cfg(&c->s, &n) == 0 ? "it serves" : "it does not");
 	c->broke = false;
 }
 
@@ -268,6 +273,7 @@ void after_a_reset(struct conform *c)
 	int clock = conform_alarm_clock(c);
 	bool alarms = c->offered >> VIRTIO_RTC_F_ALARM & 1 && clock >= 0;
 	struct vfe_config cfg;
+	uint16_t alarm_used = 0;
 	const char *what;
 	uint64_t now_ns = 0;
 	uint64_t gpa;
@@ -280,10 +286,11 @@ void after_a_reset(struct conform *c)
 	if (gpa == VFE_GPA_NONE || !conform_is_alive(c))
 		return;
 	/* An alarm that expires while there is no device to speak of. */
-	if (alarms && (!conform_set_alarm(c, (uint16_t)clock, 0, false) ||
-			      vfe_rtc_alarmq_fill(&c->s, 2, 16) ||
-			      !conform_read(c, (uint16_t)clock, &now_ns) ||
-			      !conform_set_alarm(c, (uint16_t)clock, now_ns + 5000000, true)))
+	if (alarms &&
+		(!conform_set_alarm(c, (uint16_t)clock, 0, false) ||
+			vfe_rtc_alarmq_fill(&c->s, 2, 16) ||
+			!conform_read(c, (uint16_t)clock, &now_ns) ||
+			!conform_set_alarm(c, (uint16_t)clock, now_ns + ALARM_AHEAD_NS, true)))
 		return;
 	if (vfe_session_stop(&c->s)) {
 		conform_broke(c, "%s", vfe_error(&c->s));
@@ -292,6 +299,8 @@ void after_a_reset(struct conform *c)
 	for (unsigned int q = 0; q < 2; q++)
 		if (c->s.queues[q].ring.size)
 			(void)vfe_session_calls(&c->s, q);
+	if (alarms)
+		alarm_used = vfe_ring_used_idx(&c->s.queues[1].ring);
 	c->s.queues[0].base = 0;
 	vfe_ring_reset(&c->s.queues[0].ring, c->s.features);
 	if (!add_box(c, gpa, 0))
@@ -300,13 +309,11 @@ void after_a_reset(struct conform *c)
 	vfe_session_kick(&c->s, 0, true);
 	what = moved(c, 0, 0);
 	conform_check(c, RESET_1, !what, "the requestq left alone after the reset", "%s", what);
-	if (alarms) {
-		what = moved(c, 1, vfe_ring_used_idx(&c->s.queues[1].ring));
-		conform_check(c, RESET_1,
-			!what && vfe_ring_in_flight(&c->s.queues[1].ring) == 2 &&
-				vfe_ring_used_idx(&c->s.queues[1].ring) == 0,
-			"the alarmq left alone after the reset",
-			"a notification of an alarm that expired after it");
+	/* Unless it expired before the reset, which then was slow. */
+	if (alarms && alarm_used == 0) {
+		what = moved(c, 1, 0);
+		conform_check(c, RESET_1, !what, "the alarmq left alone after the reset",
+			"%s of an alarm that expired after it", what);
 	}
 	if (conform_reset(c) && alarms)
 		conform_set_alarm(c, (uint16_t)clock, 0, false);
