@@ -161,6 +161,14 @@ void alarm_messages(struct conform *c)
 					conform_status(status));
 		}
 	}
+	for (unsigned int j = 0; j < 3; j++) {
+		int status = conform_do(c, &ask, messages[j], (uint16_t)c->n_clocks, 0);
+
+		if (status < 0)
+			return;
+		conform_check(c, RTC_OP_6, status == VIRTIO_RTC_S_ENODEV, "status 3 (ENODEV)",
+			"%s: %s", ask.words, conform_status(status));
+	}
 	conform_check(c, RTC_ALARM_4, served > 0, "the alarm messages of a clock",
 		"none of %u clocks answers one with status 0 (OK)", c->n_clocks);
 	/* And none is notified of, though times were set and enabled. */

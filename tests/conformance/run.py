@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""run.py [--write] CONFORMANCE DAEMON: holds our daemon against the specification, as TAP.
+"""run.py [--write] [--first] [--timeout=MS] CONFORMANCE DAEMON: holds our daemon against the specification, as TAP.
 
 dpdk-rtc-conformance runs against the daemon in several configurations: of the device's clocks and
 alarms, and of what the driver negotiates. Each run is a test point, and so is each statement: it
@@ -8,6 +8,9 @@ fails if it failed in any run, and passes if it passed in one. No point are thos
 that the daemon does not offer, and those that other tests alone show. The last points are
 statements.txt itself (a named test that does not exist) and the page conformance.md, which must be
 what --write would write: so a statement that nothing judges any more is noticed.
+
+--first ends after the first run in which something failed, and looks at nothing else then; for who
+breaks the device to see that it is noticed (mutants).
 
 $DPDK_RTC is run instead of DAEMON, if it is set: valgrind, for one.
 """
@@ -50,12 +53,12 @@ RUNS = (
 INTRODUCTION = """\
 # Conformance to VIRTIO 1.4, statement by statement
 
-Made by `tests/conformance/run.py --write` out of `statements.txt` and of a run against the daemon; the
-test `conformance` compares it with its own run. The sentences are ours; the specification decides.
+Made by `tests/conformance/run.py --write` out of `statements.txt` and of a run against the daemon;
+the test `conformance` compares it with its own run. The sentences are ours; the specification decides.
 
 - *pass*: judged over a socket by `dpdk-rtc-conformance`, in the cases named
-- *tests*: more than a socket is needed (a leap second, a clock that steps, a restart), and the tests
-  named show it
+- *tests*: more than a socket is needed (a leap second, a clock that steps, a restart), and the
+  tests named show it
 - *not offered*: it is about a feature that the device does not offer
 """
 
@@ -101,14 +104,14 @@ class Daemon:
             self.child.wait()
 
 
-def run_one(program, socket, options, folder):
+def run_one(program, socket, options, timeout_ms, folder):
     """(what went wrong or "", the statements of the JSON report)."""
     report = os.path.join(folder, "report.json")
     if os.path.exists(report):
         os.unlink(report)
-    # Under valgrind on a busy machine everything takes 50 times as long.
-    done = subprocess.run([program, f"--json={report}", "--timeout=20000", *options, socket],
-                          capture_output=True, text=True, timeout=10 * WAIT_S, check=False)
+    done = subprocess.run(
+        [program, f"--json={report}", f"--timeout={timeout_ms}", *options, socket],
+        capture_output=True, text=True, timeout=10 * WAIT_S, check=False)
     wrong = [x for x in done.stdout.splitlines() if x.startswith(("not ok", "#", "Bail out!"))]
     if done.returncode not in (0, 1) or (done.returncode == 1 and not wrong):
         wrong.append(f"exit status {done.returncode}: {done.stderr.strip()}")
@@ -181,7 +184,12 @@ class Tap:
 
 
 def main():
-    args = [a for a in sys.argv[1:] if a != "--write"]
+    args = [a for a in sys.argv[1:] if not a.startswith("--")]
+    # Under valgrind on a busy machine everything takes 50 times as long.
+    timeout_ms = 20000
+    for a in sys.argv[1:]:
+        if a.startswith("--timeout="):
+            timeout_ms = int(a.removeprefix("--timeout="))
     if len(args) != 2:
         print(__doc__, file=sys.stderr)
         return 2
@@ -195,11 +203,15 @@ def main():
                 d.wait_ready()
                 for name, _, _, options in runs:
                     begin = time.monotonic()
-                    wrong, reports = run_one(conformance, d.sockets[name], options, folder)
+                    wrong, reports = run_one(conformance, d.sockets[name], options,
+                                             timeout_ms, folder)
                     merge(verdicts, reports)
                     failed.update({s["id"]: name for s in reports if s["verdict"] == "fail"})
                     tap.point(not wrong, f"run: {name}", more=wrong)
                     print(f"# {time.monotonic() - begin:.1f} s")
+                    if wrong and "--first" in sys.argv:
+                        print(f"1..{tap.number}")
+                        return 1
     finally:
         shutil.rmtree(folder)
     all_statements = statements.read()
