@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""run.py [--write] [--first] [--timeout=MS] CONFORMANCE DAEMON: holds our daemon against the specification, as TAP.
+"""run.py [--write] [--first] [--timeout=MS] CONFORMANCE DAEMON
+
+Holds our daemon against the specification, as TAP.
 
 dpdk-rtc-conformance runs against the daemon in several configurations: of the device's clocks and
 alarms, and of what the driver negotiates. Each run is a test point, and so is each statement: it
@@ -54,7 +56,8 @@ INTRODUCTION = """\
 # Conformance to VIRTIO 1.4, statement by statement
 
 Made by `tests/conformance/run.py --write` out of `statements.txt` and of a run against the daemon;
-the test `conformance` compares it with its own run. The sentences are ours; the specification decides.
+the test `conformance` compares it with its own run. The sentences are ours; the specification
+decides.
 
 - *pass*: judged over a socket by `dpdk-rtc-conformance`, in the cases named
 - *tests*: more than a socket is needed (a leap second, a clock that steps, a restart), and the
