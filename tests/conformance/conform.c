@@ -176,6 +176,8 @@ bool conform_init(struct conform *c, const struct vfe_config *given)
 	struct vfe_config cfg;
 
 	conform_close(c);
+	if (c->gone)
+		return conform_broke(c, "the device is gone: an earlier case ended it");
 	if (given)
 		cfg = *given;
 	else
@@ -195,8 +197,11 @@ bool conform_open(struct conform *c, const struct vfe_config *cfg)
 {
 	if (!conform_init(c, cfg))
 		return false;
-	if (vfe_session_start(&c->s))
+	if (vfe_session_start(&c->s)) {
+		/* It was waited for; to wait again in every case helps nobody. */
+		c->gone = c->s.sock < 0;
 		return conform_broke(c, "%s", vfe_error(&c->s));
+	}
 	return true;
 }
 

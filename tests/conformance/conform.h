@@ -82,6 +82,7 @@ struct conform {
 	struct conform_options options;
 	unsigned int in_case; /* the running one's index */
 	bool broke;           /* the device did not answer it */
+	bool gone;            /* the socket takes no connections any more */
 	struct conform_note broken;
 	struct conform_result result[CONFORM_STATEMENTS_MAX];
 	/* The case's session; ended for it. */

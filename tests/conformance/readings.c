@@ -228,8 +228,8 @@ void smearing_variants(struct conform *c)
 
 #define BATCH_MAX 32
 
-/* n READs at once, of clocks from `from` on in turn, made available by one index. */
-static bool read_batch(struct conform *c, uint16_t from, unsigned int n_clocks, unsigned int n,
+/* n READs at once, of the clocks from the first on in turn, made available by one index. */
+static bool read_batch(struct conform *c, uint16_t first, unsigned int stride, unsigned int n,
 	uint64_t gpa, uint16_t order[BATCH_MAX], uint64_t reading_ns[BATCH_MAX])
 {
 	struct vfe_ring *ring = &c->s.queues[0].ring;
@@ -243,7 +243,7 @@ static bool read_batch(struct conform *c, uint16_t from, unsigned int n_clocks, 
 			{.gpa = at, .bytes = 16}, {.gpa = at + 16, .bytes = 16, .writable = true}};
 		int err;
 
-		conform_prepare(&ask, MSG_READ, (uint16_t)(from + i % n_clocks), 0);
+		conform_prepare(&ask, MSG_READ, (uint16_t)(first + i % stride), 0);
 		memcpy(host + (size_t)i * 64, ask.req, 16);
 		err = c->s.cfg.indirect ? vfe_ring_add_indirect(ring, segs, 2, at + 32, i, NULL)
 					: vfe_ring_add(ring, segs, 2, i, NULL);
@@ -264,7 +264,7 @@ static bool read_batch(struct conform *c, uint16_t from, unsigned int n_clocks, 
 		memcpy(ask.resp, host + (size_t)i * 64 + 16, 16);
 		if (ask.resp[0] != VIRTIO_RTC_S_OK)
 			return conform_broke(c, "READ of clock %u: %s",
-				(unsigned int)(from + i % n_clocks), conform_status(ask.resp[0]));
+				(unsigned int)(first + i % stride), conform_status(ask.resp[0]));
 		reading_ns[i] = conform_get(&ask, 8, 8);
 	}
 	return true;
@@ -296,11 +296,11 @@ void reads_in_order(struct conform *c)
 	for (unsigned int i = 0; i <= c->n_clocks; i++) {
 		bool mixed = i == c->n_clocks;
 		unsigned int stride = mixed ? c->n_clocks : 1;
-		uint16_t clock = (uint16_t)(mixed ? 0 : i);
+		uint16_t first = (uint16_t)(mixed ? 0 : i);
 		uint64_t last_ns = 0;
 
 		for (unsigned int round = 0; round < 4; round++) {
-			if (!read_batch(c, clock, stride, n, gpa, order, reading_ns))
+			if (!read_batch(c, first, stride, n, gpa, order, reading_ns))
 				return;
 			for (unsigned int j = 0; j < n; j++) {
 				unsigned int earlier = j;
@@ -327,12 +327,12 @@ void reads_in_order(struct conform *c)
 				/* A clock that steps back just then is told from this by nobody. */
 				conform_check(c, RTC_READ_2, good,
 					"no reading before that of an earlier request",
-					"clock %u: %" PRIu64 " after %" PRIu64, clock,
+					"clock %u: %" PRIu64 " after %" PRIu64, first,
 					reading_ns[j], last_ns);
 				if (c->cap[i].type == VIRTIO_RTC_CLOCK_MONOTONIC)
 					conform_check(c, RTC_READ_4, good,
 						"no reading less than an earlier one",
-						"clock %u: %" PRIu64 " after %" PRIu64, clock,
+						"clock %u: %" PRIu64 " after %" PRIu64, first,
 						reading_ns[j], last_ns);
 				last_ns = reading_ns[j];
 			}

@@ -26,7 +26,8 @@ BREAKS = (
     ("a level that is another one", "RTC-READ-2 MUST", "RTC-READ-2 MAY", "the RTC device has"),
     ("a statement that is not there any more", "RTC-READ-1 SHOULD\n", "READ-1 SHOULD\n",
      "the RTC device has"),
-    ("a line that is none", "\n  case every_request\n", "\ncase every_request\n", "neither a section"),
+    ("a line that is none", "\n  case every_request\n", "\ncase every_request\n",
+     "neither a section"),
 )
 
 
