@@ -99,7 +99,8 @@ class Daemon:
         return self
 
     def __exit__(self, *_):
-        self.child.send_signal(signal.SIGTERM)
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
         try:
             self.child.wait(WAIT_S)
         except subprocess.TimeoutExpired:
@@ -215,6 +216,9 @@ def main():
                     if wrong and "--first" in sys.argv:
                         print(f"1..{tap.number}")
                         return 1
+            status = d.child.returncode
+            tap.point(status == 0, f"the daemon ({idle}) ends with exit status 0",
+                      more="" if status == 0 else f"status {status}\n{d.said()[-2000:]}")
     finally:
         shutil.rmtree(folder)
     all_statements = statements.read()
