@@ -10,8 +10,9 @@
 /* What a response holds where the device did not write. */
 #define UNTOUCHED 0xa5
 
-/* Guest memory of a slot: the request, and the response behind it. */
-#define SLOT_BYTES (2ul * VFE_RTC_BYTES_MAX)
+/* Guest memory of a slot: the request, the response behind it, and the table of both. */
+#define SLOT_TABLE (2ul * VFE_RTC_BYTES_MAX)
+#define SLOT_BYTES (SLOT_TABLE + 64)
 
 /* Guest memory of an alarmq buffer's indirect table. */
 #define TABLE_BYTES (sizeof(struct vfe_desc) * VFE_RTC_ALARM_PARTS_MAX)
@@ -114,7 +115,10 @@ int vfe_rtc_submit(struct vfe_session *s, const void *req, uint32_t req_bytes, u
 		segs[n_segs++] = (struct vfe_seg){
 			.gpa = gpa + VFE_RTC_BYTES_MAX, .bytes = resp_bytes, .writable = true};
 	}
-	err = vfe_ring_add(&queue->ring, segs, n_segs, i, NULL);
+	if (s->cfg.indirect && s->features >> VFE_F_INDIRECT_DESC & 1)
+		err = vfe_ring_add_indirect(&queue->ring, segs, n_segs, gpa + SLOT_TABLE, i, NULL);
+	else
+		err = vfe_ring_add(&queue->ring, segs, n_segs, i, NULL);
 	if (err)
 		return vfe_session_fail(s, err, "the requestq is full");
 	rtc->slots[i] = (struct slot){.in_use = true, .resp_bytes = resp_bytes};

@@ -53,6 +53,7 @@ struct vfe_config {
 	unsigned int queues_named;  /* bit q: SET_VRING_CALL only, as QEMU names unused queues */
 	uint16_t ring_size;         /* entries of each ring */
 	enum vfe_wait wait;
+	bool indirect;    /* requests go into tables of their own, if INDIRECT_DESC is negotiated */
 	uint64_t mem_gpa; /* the first region of memory, a multiple of 4096: the rings lie in it */
 	uint64_t mem_bytes;
 };
