@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Cross-timestamps through the QEMU of qemu-glue, which tells the daemon what its guest's counter
-shows, again whenever that changes. Whether they are true, pairs.py judges. `CASES` is for run's own.
+shows, again whenever that changes. Whether they are true, pairs.py judges. `CASES` is for run's
+own.
 """
 
 import os
@@ -8,8 +9,8 @@ import re
 import time
 
 import arm
-from pairs import (PATCHED, TSC, VIRT, WRONG_COUNTS, check_noticed, check_true, find_difference,
-                   judge, qemu_number)
+from pairs import (PATCHED, TSC, VIRT, WRONG_COUNTS, check_noticed, check_true, claimed_ns,
+                   find_difference, judge, qemu_number)
 from timekeeping import check_right, phc_of, run_chrony, set_wrong
 from vm import MONOTONIC, TAI, UTC, VHOST, Machine, check, device, provide
 
@@ -34,9 +35,9 @@ def told(daemon):
 
 
 def one(bench, options="", **machine):
-    """A guest on a daemon that is told by this QEMU, and by nobody else."""
+    """A guest on a daemon that is told by this QEMU."""
     bench.needs_daemon()
-    daemon = bench.daemon(options=("--counter", "vmm"))
+    daemon = bench.daemon()
     guest = bench.boot(device(VHOST + options, daemon.sockets[0]), machine=PATCHED, glue=True,
                        **machine)
     check(told(daemon)["known_from"] == "the VMM", f"the daemon knows: {told(daemon)}")
@@ -74,17 +75,19 @@ def check_100_000(bench, guest, daemon, counter):
 
 
 def stop_and_continue(bench, guest, daemon, counter):
-    """Stops it three times while it makes pairs: each of them is of the map before or of that
-    after, none is of a mixture."""
+    """Stops it three times while it makes pairs: each of them is true by the map of its time."""
     def stops():
-        numbers = []
+        eras = []
         for _ in range(3):
             time.sleep(0.5)
             guest.qmp.execute("stop")
+            # Now the number is what the guest's counter stands at.
+            begin = qemu_number(guest, counter)
             time.sleep(1)
             guest.qmp.execute("cont")
-            numbers.append(qemu_number(guest, counter))
-        return numbers
+            eras.append((begin, qemu_number(guest, counter)))
+        return eras
+
     maps = told(daemon)["maps"]
     difference = find_difference(guest, bench.log_dir, counter, MEET_S)
     judgement = judge(guest, bench.log_dir, utc_of(guest), UTC, 30_000, difference, counter, stops)
@@ -94,6 +97,15 @@ def stop_and_continue(bench, guest, daemon, counter):
     check(now == maps + 3, f"{now - maps} maps came with 3 stops")
     after = check_few(bench, guest, daemon, counter)
     check(after.units != difference.units, "the guest's counter did not stand still")
+
+
+def check_wrong_map(bench, guest, daemon, counter):
+    """Makes the map wrong that QEMU has told, and has the comparison notice."""
+    check(qemu_number(guest, counter, add=WRONG_COUNTS) is not None,
+          "qemu-glue's QEMU does not say what the guest's counter is")
+    difference = find_difference(guest, bench.log_dir, counter, MEET_S)
+    check_noticed(bench, judge(guest, bench.log_dir, utc_of(guest), UTC, FEW, difference, counter),
+                  daemon)
 
 
 # --- Cases on x86 --------------------------------------------------------------------------------
@@ -112,16 +124,13 @@ def cross_wrong_map(bench):
     """The guest's TSC jumps by 1000 counts, some 400 ns, behind the back of QEMU, so that the map
     which it told is wrong: the comparison notices."""
     guest, daemon = one(bench)
-    check(qemu_number(guest, TSC, add=WRONG_COUNTS) is not None,
-          "qemu-glue's QEMU does not say what the guest's counter is")
-    difference = find_difference(guest, bench.log_dir, TSC, MEET_S)
-    check_noticed(bench, judge(guest, bench.log_dir, utc_of(guest), UTC, FEW, difference), daemon)
+    check_wrong_map(bench, guest, daemon, TSC)
 
 
 @case
 def cross_stop(bench):
     """The VM is stopped for a second and goes on, three times, while cross-timestamps are made: all
-    are true, with the map before or the one after; and so are those that follow."""
+    are true, with the map of their time; and so are those that follow."""
     guest, daemon = one(bench)
     stop_and_continue(bench, guest, daemon, TSC)
 
@@ -184,13 +193,17 @@ def cross_snapshot(bench):
     guest, daemon = one(bench, ",save-stopped=on")
     snapshots = Snapshots(guest, bench.log_dir)
     snapshots.save()
-    check_few(bench, guest, daemon)
-    snapshots.load()
-    check_few(bench, guest, daemon)
-    guest.qmp.execute("stop")
-    snapshots.load()
-    guest.qmp.execute("cont")
-    check_few(bench, guest, daemon)
+    for life in range(3):
+        check(not guest.run("/busybox ls / | /busybox grep later"), "the guest has not gone back")
+        check_few(bench, guest, daemon)
+        guest.run("/busybox touch /later")
+        if life == 0:
+            snapshots.load()
+        elif life == 1:
+            guest.qmp.execute("stop")
+            snapshots.load()
+            guest.qmp.execute("cont")
+    check(guest.run("/busybox ls / | /busybox grep later"), "the guest has no file of that name")
 
 
 @case
@@ -205,7 +218,10 @@ def cross_restart(bench):
     guest = bench.boot(args, machine=PATCHED, glue=True)
     index = utc_of(guest)
 
+    claimed = []
+
     def restart(counter):
+        claimed.append(claimed_ns(daemon))
         daemon.kill()
         daemon.argv[daemon.argv.index("--counter") + 1] = counter
         guest.process.check_alive()
@@ -216,11 +232,11 @@ def cross_restart(bench):
         for _ in range(2):
             time.sleep(0.5)
             restart("vmm")
-        return []
+        return []  # the guest's counter has not stood still
 
     difference = find_difference(guest, bench.log_dir, TSC, MEET_S)
     judgement = judge(guest, bench.log_dir, index, UTC, 30_000, difference, meanwhile=restarts)
-    check_true(bench, judgement, daemon)
+    check_true(bench, judgement, daemon, claimed)
     bench.note(f"{judgement.refused} refused")
     restart("none")
     answer = guest.step(f"precise:{index}:3")
@@ -239,7 +255,7 @@ def cross_arm(bench):
     works on each clock, and 100,000 cross-timestamps are true; and so are those that are made while
     the VM is stopped and goes on."""
     bench.needs_daemon()
-    daemon = bench.daemon(options=("--counter", "vmm"))
+    daemon = bench.daemon()
     machine = Machine(
         [*arm.VIRT, "-machine", "memory-backend=mem", "-global", "virtio-mmio.force-legacy=false"],
         ["-device", "pci-serial,chardev=line"], "console=ttyAMA0", "load:virtio_mmio,load",
@@ -249,6 +265,7 @@ def cross_arm(bench):
     check_offered(guest, len(bench.clocks))
     check_100_000(bench, guest, daemon, VIRT)
     stop_and_continue(bench, guest, daemon, VIRT)
+    check_wrong_map(bench, guest, daemon, VIRT)
 
 
 # --- Programs ------------------------------------------------------------------------------------

@@ -23,12 +23,12 @@ import subprocess
 import sys
 import time
 
-from vm import (HERE, MONOTONIC, NS, Q35, TAI, UTC, VHOST, LeapTable, Skip, check, die_with_parent,
-                host_clocks)
+from vm import (HERE, MONOTONIC, NS, PATCHED_DRIVER, Q35, TAI, UTC, VHOST, LeapTable, Skip, check,
+                die_with_parent, host_clocks)
 
 CASES = {}
 # With the driver of qemu-glue/linux, which asks for cross-timestamps on x86.
-PATCHED = dataclasses.replace(Q35, load="load:x86/virtio_rtc")
+PATCHED = dataclasses.replace(Q35, load=f"load:{PATCHED_DRIVER}")
 PAGE = 4096
 HEADER = struct.Struct("<QQIIQ")
 PAIR = struct.Struct("<Qq")
@@ -212,15 +212,18 @@ def collect(path, run, pages):
     return [pair for index in range(pages) for pair in found[index]]
 
 
-def errors_ns(pairs, lines, differences, counter, add_ns):
+def errors_ns(pairs, lines, eras, counter, add_ns):
     """Of each pair: what the device's clock shows more than the host's, when the guest's counter
-    was there. Where the guest's counter stood still meanwhile, there are several differences, and
-    seconds between them: one of them has to be the pair's."""
-    # A count stands for all the host's units until the next: its middle.
-    middles = [counter.numerator // 2 - difference for difference in differences]
-    return [min((device_ns - add_ns - lines.at((count * counter.numerator + middle) % WRAP)
-                 for middle in middles), key=abs)
-            for count, device_ns in pairs]
+    was there. `eras`: (from which value of the guest's counter on, in the host's units; what that
+    is ahead of the host's), since it stands still while its VM is stopped."""
+    begins = [begin for begin, _ in eras]
+    errors = []
+    for count, device_ns in pairs:
+        # A count stands for all the host's units until the next: its middle.
+        guest = count * counter.numerator + counter.numerator // 2
+        difference = eras[max(0, bisect.bisect_right(begins, guest) - 1)][1]
+        errors.append(device_ns - add_ns - lines.at((guest - difference) % WRAP))
+    return errors
 
 
 @dataclasses.dataclass
@@ -248,13 +251,13 @@ class Judgement:
 
 def judge(guest, folder, index, kind, count, difference, counter=TSC, meanwhile=None):
     """The guest makes so many pairs of /dev/ptp`index`, which is of that type. What `meanwhile`
-    does to it, it does while they are made; it returns the differences that followed."""
+    does to it, it does while they are made; it returns the eras that followed."""
     add_ns = LeapTable().offset_s(host_clocks()["utc"] // NS) * NS if kind == TAI else 0
-    differences = [difference.units]
+    eras = [(0, difference.units)]
     with HostClock(folder, "boottime" if kind == MONOTONIC else "realtime", counter) as clock:
         answer = guest.begin(f"pairs:{index}:{count}")
         if meanwhile:
-            differences += meanwhile()
+            eras += meanwhile()
         guest.finish(answer, seconds=300)
         time.sleep(0.1)
     refused = answer.integer("pairs.refused")
@@ -264,7 +267,7 @@ def judge(guest, folder, index, kind, count, difference, counter=TSC, meanwhile=
     check(len(pairs) == count - refused and pairs,
           f"{len(pairs)} pairs in the guest's memory, not {count - refused}")
     per_ns = clock.lines.per_ns()
-    return Judgement(sorted(errors_ns(pairs, clock.lines, differences, counter, add_ns)),
+    return Judgement(sorted(errors_ns(pairs, clock.lines, eras, counter, add_ns)),
                      (difference.doubt + counter.numerator // 2) / per_ns + KERNEL_NS,
                      per_ns / counter.numerator, refused)
 
@@ -274,9 +277,10 @@ def claimed_ns(daemon):
     return daemon.telemetry("/rtc/counter,0")["doubt_max_ns"]
 
 
-def check_true(bench, judgement, daemon):
-    """No pair is off by more than the device says, and what is known of the comparison."""
-    claimed = claimed_ns(daemon)
+def check_true(bench, judgement, daemon, before=()):
+    """No pair is off by more than the device says (`before`: as did those that were killed), and
+    what is known of the comparison."""
+    claimed = max([claimed_ns(daemon), *before])
     check(judgement.within(claimed), f"claimed are {claimed} ns: {judgement.text()}")
     bench.note(f"{judgement.text()}, claimed are {claimed} ns")
 
@@ -325,13 +329,23 @@ def check_judgement():
     offset = -134_000_000_000_123
     lines, pairs = made_up(offset)
     for off, allowed_ns, right in ((0, 2, True), (0, 1, False), (WRONG_COUNTS, 300, False),
-                                   (-WRONG_COUNTS, 300, False)):
-        one = Judgement(sorted(errors_ns(pairs, lines, [offset + off], TSC, 0)), 0, lines.per_ns())
+                                   (-WRONG_COUNTS, 300, False), (WRONG_COUNTS, 10_000, False)):
+        errors = errors_ns(pairs, lines, [(0, offset + off)], TSC, 0)
+        one = Judgement(sorted(errors), 0, lines.per_ns())
         check(one.within(allowed_ns) == right, f"{off} counts off: {one.text()}")
+    # A guest that was stopped for 400 us, with a map for after it, and with the one of before.
+    ahead, stop, stood = 10 ** 16, lines.begins[5], 10 ** 6
+    eras = [(0, ahead), (stop + ahead, ahead - stood)]
+    for less, right in ((stood, True), (0, False)):
+        pairs = [(host + ahead - (less if host > stop else 0), lines.at(host))
+                 for host in range(lines.begins[0], lines.begins[9], 99_991)
+                 if not stop <= host < stop + stood]
+        one = Judgement(sorted(errors_ns(pairs, lines, eras, TSC, 0)), 0, lines.per_ns())
+        check(one.within(2) == right, f"the map after a stop, {right}: {one.text()}")
     # A counter of 62.5 MHz knows 16 ns.
     lines = Lines([(7 * NS, 0, 1_795_000_007, 1, 0)])
     pairs = [((host + offset) % WRAP // 16, lines.at(host)) for host in range(8 * NS, 9 * NS, 9973)]
-    one = Judgement(sorted(errors_ns(pairs, lines, [offset % WRAP], VIRT, 0)), 0, 1 / 16)
+    one = Judgement(sorted(errors_ns(pairs, lines, [(0, offset % WRAP)], VIRT, 0)), 0, 1 / 16)
     check(one.within(8), f"of 62.5 MHz: {one.text()}")
 
 
