@@ -10,7 +10,7 @@ import time
 
 import arm
 from pairs import (PATCHED, TSC, VIRT, WRONG_COUNTS, check_noticed, check_true, claimed_ns,
-                   find_difference, judge, qemu_number)
+                   find_difference, judge, needs_host_clock, qemu_number)
 from timekeeping import check_right, phc_of, run_chrony, set_wrong
 from vm import MONOTONIC, TAI, UTC, VHOST, Machine, check, device, provide
 
@@ -38,6 +38,7 @@ def told(daemon):
 def one(bench, options="", **machine):
     """A guest on a daemon that is told by this QEMU."""
     bench.needs_daemon()
+    needs_host_clock(bench.log_dir)
     daemon = bench.daemon()
     guest = bench.boot(device(VHOST + options, daemon.sockets[0]), machine=PATCHED, glue=True,
                        **machine)
@@ -213,6 +214,7 @@ def cross_restart(bench):
     are true, too. One that is told nothing (--counter none) hands out none, and reads on; behind
     it, one that is told is true again."""
     bench.needs_daemon()
+    needs_host_clock(bench.log_dir)
     daemon = bench.daemon(options=("--counter", "vmm"))
     args = device(VHOST, daemon.sockets[0])
     args[1] += ",reconnect-ms=200"
@@ -256,6 +258,7 @@ def cross_arm(bench):
     works on each clock, and 100,000 cross-timestamps are true; and so are those that are made while
     the VM is stopped and goes on."""
     bench.needs_daemon()
+    needs_host_clock(bench.log_dir)
     daemon = bench.daemon()
     machine = Machine(
         [*arm.VIRT, "-machine", "memory-backend=mem", "-global", "virtio-mmio.force-legacy=false"],

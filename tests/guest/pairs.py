@@ -23,8 +23,8 @@ import subprocess
 import sys
 import time
 
-from vm import (HERE, MONOTONIC, NS, PATCHED_DRIVER, Q35, TAI, UTC, VHOST, LeapTable, Skip, check,
-                die_with_parent, host_clocks)
+from vm import (HERE, MONOTONIC, NS, PATCHED_DRIVER, Q35, TAI, UTC, VHOST, Failure, LeapTable, Skip,
+                check, die_with_parent, host_clocks)
 
 CASES = {}
 # With the driver of qemu-glue/linux, which asks for cross-timestamps on x86.
@@ -42,6 +42,7 @@ WRONG_COUNTS = 1000
 KERNEL_NS = 3
 # A device is off now and then by a window's half, and one with a wrong map always: by the median.
 MEDIAN_NS = 20
+NO_LINE = "the kernel's page of clocks is not as expected"  # says init.c
 
 
 def case(function):
@@ -119,6 +120,12 @@ class HostClock:
         check(self.child.returncode == 0, f"pairs_host: {err.strip()}")
         self.lines = Lines([tuple(int(word) for word in line.split())
                             for line in (self.begun + out).splitlines()])
+
+
+def needs_host_clock(folder):
+    """A host whose clock is no line of its counter has no cross-timestamps, and cannot judge."""
+    with HostClock(folder, "realtime", TSC):
+        pass
 
 
 # --- What the guest's counter is ahead of the host's ---------------------------------------------
@@ -258,7 +265,13 @@ def judge(guest, folder, index, kind, count, difference, counter=TSC, meanwhile=
         answer = guest.begin(f"pairs:{index}:{count}")
         if meanwhile:
             eras += meanwhile()
-        guest.finish(answer, seconds=300)
+        try:
+            guest.finish(answer, seconds=300)
+        except Failure as failure:
+            # Another kernel than vdso_clock.h knows.
+            if NO_LINE not in str(failure):
+                raise
+            raise Skip(str(failure)) from failure
         time.sleep(0.1)
     refused = answer.integer("pairs.refused")
     check(meanwhile or refused == 0, f"the driver refused {refused}")
@@ -297,6 +310,7 @@ def boot_without(bench):
     """A guest with the patched driver and no device yet: its TSC's offset can be looked at before
     the daemon is told."""
     bench.needs_daemon()
+    needs_host_clock(bench.log_dir)
     return bench.boot(["-device", "pcie-root-port,id=slot0,chassis=1,slot=1"], machine=PATCHED)
 
 
