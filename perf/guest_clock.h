@@ -11,9 +11,8 @@
 struct guest_clock_page {
 	uint64_t magic[GUEST_CLOCK_MAGICS];
 	_Atomic uint64_t sequence; /* odd: being written */
-	/* CLOCK_REALTIME was realtime_ns between two values of the guest's TSC. */
-	uint64_t tsc_before;
-	uint64_t tsc_after;
+	/* CLOCK_REALTIME showed realtime_ns when the guest's TSC showed tsc. */
+	uint64_t tsc;
 	int64_t realtime_ns;
 };
 
