@@ -29,7 +29,8 @@
 
 #define DEVICE_FEATURES                                                                            \
 	(1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_INDIRECT_DESC |                        \
-		1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VRTC_VHOST_F_PROTOCOL_FEATURES)
+		1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VIRTIO_F_RING_PACKED |                   \
+		1ULL << VIRTIO_F_IN_ORDER | 1ULL << VRTC_VHOST_F_PROTOCOL_FEATURES)
 /*
  * MQ: without it QEMU takes the number of queues to be one. REPLY_ACK: QEMU 11 needs it to know
  * that a message was refused. Not STATUS: readiness would wait for a message that some front-ends
@@ -96,18 +97,21 @@ static struct vrtc_poller *choose_poller(int node)
 		.poller[vrtc_placement_choose(backend.place, backend.config.n_pollers, node)];
 }
 
-/* The stop functions return when no lcore touches the queue any more. */
-static void stop_alarmq(struct vrtc_endpoint *e)
+/*
+ * The stop functions return when no lcore touches the queue any more. With `leave` the front-end is
+ * about to ask for the queue's base; otherwise it may never learn of it.
+ */
+static void stop_alarmq(struct vrtc_endpoint *e, bool leave)
 {
 	uint16_t base;
 
 	if (!e->has_alarms || !e->alarms.alarmq_runs)
 		return;
-	base = vrtc_endpoint_alarms_stop(&e->alarms);
+	base = vrtc_endpoint_alarms_stop(&e->alarms, leave);
 	(void)rte_vhost_set_vring_base(e->vid, VIRTIO_RTC_ALARMQ, base, base);
 }
 
-static void stop_requestq(struct vrtc_endpoint *e)
+static void stop_requestq(struct vrtc_endpoint *e, bool leave)
 {
 	uint16_t base;
 
@@ -118,22 +122,24 @@ static void stop_requestq(struct vrtc_endpoint *e)
 	vrtc_session_settle(&e->session);
 	/* What GET_VRING_BASE answers, and where we go on ourselves. */
 	base = vrtc_vring_base(&e->session.requestq);
+	if (leave)
+		vrtc_vring_leave(&e->session.requestq);
 	(void)rte_vhost_set_vring_base(e->vid, VIRTIO_RTC_REQUESTQ, base, base);
 }
 
 /* And nothing touches the guest's memory. */
-static void stop_queues(struct vrtc_endpoint *e)
+static void stop_queues(struct vrtc_endpoint *e, bool leave)
 {
-	stop_requestq(e);
-	stop_alarmq(e);
+	stop_requestq(e, leave);
+	stop_alarmq(e, leave);
 }
 
-static void stop_queue(struct vrtc_endpoint *e, uint32_t index)
+static void stop_queue(struct vrtc_endpoint *e, uint32_t index, bool leave)
 {
 	if (index == VIRTIO_RTC_REQUESTQ)
-		stop_queues(e);
+		stop_queues(e, leave);
 	else
-		stop_alarmq(e);
+		stop_alarmq(e, leave);
 }
 
 static int get_guest_memory(struct vrtc_endpoint *e)
@@ -372,7 +378,9 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 			return refuse(e, msg);
 		/* ENABLE of a queue that runs changes nothing; all else does. */
 		if (!(msg->request == VRTC_VHOST_SET_VRING_ENABLE && msg->payload.state.num))
-			stop_queue(e, index);
+			stop_queue(e, index,
+				msg->request == VRTC_VHOST_SET_VRING_ENABLE ||
+					msg->request == VRTC_VHOST_GET_VRING_BASE);
 		if (msg->request == VRTC_VHOST_GET_VRING_BASE && index == VIRTIO_RTC_REQUESTQ)
 			e->maybe_reset = true;
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -386,11 +394,11 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		vrtc_vhost_msg_close_fds(msg);
 		return RTE_VHOST_MSG_RESULT_OK;
 	case VRTC_VHOST_SET_MEM_TABLE:
-		stop_queues(e);
+		stop_queues(e, false);
 		e->mem_ok = false;
 		break;
 	case VRTC_VHOST_SET_FEATURES:
-		stop_queues(e);
+		stop_queues(e, false);
 		break;
 	case VRTC_VHOST_GET_QUEUE_NUM:
 		/* rte_vhost would answer 128, the most that it can manage. */
@@ -489,7 +497,7 @@ static int ring_state_changed(int vid, uint16_t index, int enable)
 		if (enable)
 			start_queues(e);
 		else
-			stop_queue(e, index);
+			stop_queue(e, index, false);
 	}
 	pthread_mutex_unlock(&backend.mutex);
 	return 0;
@@ -506,7 +514,7 @@ static struct vrtc_endpoint *find_by_path(const char *path)
 
 static void forget_connection(struct vrtc_endpoint *e)
 {
-	stop_queues(e);
+	stop_queues(e, false);
 	memset(e->ready, 0, sizeof(e->ready));
 	e->mem_ok = false;
 	vrtc_guest_counter_forget(&e->session.counter);
