@@ -126,6 +126,8 @@ static const char *feature_name(unsigned int bit)
 		return "VHOST_USER_F_PROTOCOL_FEATURES";
 	case VFE_F_VERSION_1:
 		return "VIRTIO_F_VERSION_1";
+	case VFE_F_RING_PACKED:
+		return "VIRTIO_F_RING_PACKED";
 	case VFE_F_IN_ORDER:
 		return "VIRTIO_F_IN_ORDER";
 	default:
@@ -199,8 +201,11 @@ int vfe_session_negotiate(struct vfe_session *s)
 		return err;
 	/* The rings were made before the features were known. */
 	for (unsigned int q = 0; q < VFE_QUEUES_MAX; q++)
-		if (vfe_session_has_queue(s, q) && s->queues[q].ring.added_idx == 0)
+		if (vfe_session_has_queue(s, q) && s->queues[q].ring.added_idx == 0) {
 			vfe_ring_reset(&s->queues[q].ring, s->features);
+			if (s->queues[q].ring.packed)
+				s->queues[q].base = vfe_ring_first_base(&s->queues[q].ring);
+		}
 	return 0;
 }
 
@@ -369,8 +374,10 @@ int vfe_session_reset(struct vfe_session *s)
 	s->resets++;
 	for (unsigned int q = 0; q < VFE_QUEUES_MAX; q++) {
 		s->queues[q].base = 0;
-		if (s->queues[q].ring.desc)
-			vfe_ring_reset(&s->queues[q].ring, s->features);
+		if (!s->queues[q].ring.desc)
+			continue;
+		vfe_ring_reset(&s->queues[q].ring, s->features);
+		s->queues[q].base = vfe_ring_first_base(&s->queues[q].ring);
 	}
 	err = vfe_session_set_u64(s, VFE_MSG_SET_FEATURES, s->features);
 	if (!err)
@@ -402,7 +409,8 @@ int vfe_session_reconnect(struct vfe_session *s)
 	int err;
 
 	for (unsigned int q = 0; q < VFE_QUEUES_MAX; q++)
-		if (vfe_session_has_queue(s, q))
+		/* Of a packed ring QEMU says what it knew last: where the queue began. So do we. */
+		if (vfe_session_has_queue(s, q) && !s->queues[q].ring.packed)
 			s->queues[q].base = vfe_ring_used_idx(&s->queues[q].ring);
 	err = vfe_session_connect(s);
 	if (!err)

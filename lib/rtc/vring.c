@@ -63,6 +63,19 @@ void vrtc_vring_warm(const struct vrtc_vring *ring)
 		vrtc_vring_split_warm(ring);
 }
 
+void vrtc_vring_mark_response(
+	const struct vrtc_vring *ring, const struct vrtc_chain *chain, uint32_t resp_bytes)
+{
+	uint32_t left = resp_bytes;
+
+	for (const struct vrtc_segment *segment = chain->segment; left != 0; segment++) {
+		uint32_t bytes = left < segment->bytes ? left : segment->bytes;
+
+		mark(ring, segment->g_base, bytes);
+		left -= bytes;
+	}
+}
+
 void vrtc_vring_leave(struct vrtc_vring *ring)
 {
 	if (ring->kind == VRTC_VRING_KIND_PACKED)

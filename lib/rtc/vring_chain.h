@@ -97,11 +97,16 @@ static inline void copy_out(uint8_t *g_to, const uint8_t *from, uint32_t bytes)
 		__atomic_store_n(g_to++, *from++, __ATOMIC_RELAXED);
 }
 
-/* Behind each write to the guest's memory, if a migration wants to know of it. */
+/* Behind each write to the guest's memory: does a migration want to know of it? */
+static inline bool is_logged(const struct vrtc_vring *ring)
+{
+	return __builtin_expect(ring->dirty.g_bits != NULL, 0);
+}
+
+/* Only where is_logged(). */
 static inline void mark(const struct vrtc_vring *ring, const void *g_start, uint64_t bytes)
 {
-	if (__builtin_expect(ring->dirty.g_bits != NULL, 0))
-		vrtc_dirty_log_mark(&ring->dirty, ring->mem, g_start, bytes);
+	vrtc_dirty_log_mark(&ring->dirty, ring->mem, g_start, bytes);
 }
 
 static inline struct descriptor load_descriptor(const uint8_t *g_desc)
@@ -265,8 +270,8 @@ static inline const char *end_chain(struct vrtc_chain *chain, struct walk *walk)
 }
 
 /* Copies the response to where the chain's writable part begins. */
-static inline void put_response(struct vrtc_vring *ring, const struct vrtc_chain *chain,
-	const void *resp, uint32_t resp_bytes)
+static inline void put_response(
+	const struct vrtc_chain *chain, const void *resp, uint32_t resp_bytes)
 {
 	const uint8_t *from = resp;
 	uint32_t left = resp_bytes;
@@ -276,11 +281,14 @@ static inline void put_response(struct vrtc_vring *ring, const struct vrtc_chain
 		uint32_t bytes = left < segment->bytes ? left : segment->bytes;
 
 		copy_out(segment->g_base, from, bytes);
-		mark(ring, segment->g_base, bytes);
 		from += bytes;
 		left -= bytes;
 	}
 }
+
+/* Marks what put_response() wrote, where is_logged(). In vring.c, out of the way. */
+void vrtc_vring_mark_response(
+	const struct vrtc_vring *ring, const struct vrtc_chain *chain, uint32_t resp_bytes);
 
 static inline void break_ring(struct vrtc_vring *ring, const char *fault)
 {

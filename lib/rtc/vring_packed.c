@@ -128,7 +128,8 @@ static void note(struct vrtc_vring *ring, uint16_t at, unsigned showing)
 
 static void mark_suppression(const struct vrtc_vring *ring)
 {
-	mark(ring, ring->g_device, sizeof(g_le32));
+	if (is_logged(ring))
+		mark(ring, ring->g_device, sizeof(g_le32));
 }
 
 /*
@@ -331,10 +332,12 @@ static inline void show(struct vrtc_vring *ring, int order)
 	ring->used_published = advance(ring, ring->used_published, ring->packed.held_entries);
 	note(ring, ring->used_published, 0);
 
-	mark(ring, g_desc, sizeof(*g_desc));
-	mark_suppression(ring);
 	ring->packed.popped = (uint16_t)(ring->packed.popped - ring->packed.held_entries);
 	ring->packed.held_entries = 0;
+	if (is_logged(ring)) {
+		mark(ring, g_desc, sizeof(*g_desc));
+		mark_suppression(ring);
+	}
 }
 
 void vrtc_vring_packed_push(struct vrtc_vring *ring, const struct vrtc_chain *chain,
@@ -346,7 +349,9 @@ void vrtc_vring_packed_push(struct vrtc_vring *ring, const struct vrtc_chain *ch
 
 	if (ring->packed.held_entries != 0)
 		show(ring, __ATOMIC_RELEASE);
-	put_response(ring, chain, resp, resp_bytes);
+	put_response(chain, resp, resp_bytes);
+	if (is_logged(ring))
+		vrtc_vring_mark_response(ring, chain, resp_bytes);
 	if (resp_bytes != 0)
 		flags |= VIRTQ_DESC_F_WRITE;
 	if (chain->entries > 1)

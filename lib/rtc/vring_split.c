@@ -215,12 +215,15 @@ void vrtc_vring_split_push(struct vrtc_vring *ring, const struct vrtc_chain *cha
 
 	assert(ring->used_next != ring->avail_next); /* something was popped */
 
-	put_response(ring, chain, resp, resp_bytes);
+	put_response(chain, resp, resp_bytes);
 	g_elem = &g_used->ring[ring->used_next & (ring->size - 1)];
 	__atomic_store_n(&g_elem->id, htole32((uint32_t)chain->id), __ATOMIC_RELAXED);
 	__atomic_store_n(&g_elem->len, htole32(resp_bytes), __ATOMIC_RELAXED);
-	mark(ring, g_elem, sizeof(*g_elem));
 	ring->used_next++;
+	if (is_logged(ring)) {
+		vrtc_vring_mark_response(ring, chain, resp_bytes);
+		mark(ring, g_elem, sizeof(*g_elem));
+	}
 }
 
 bool vrtc_vring_split_publish(struct vrtc_vring *ring)
@@ -229,24 +232,28 @@ bool vrtc_vring_split_publish(struct vrtc_vring *ring)
 	struct virtq_used *g_used = ring->g_device;
 	uint16_t batch = (uint16_t)(ring->used_next - ring->used_published);
 	uint16_t first = ring->used_published;
-	uint16_t used_event;
+	bool wanted;
 
 	if (batch == 0)
 		return false;
 	ring->used_published = ring->used_next;
 	__atomic_store_n(&g_used->idx, htole16(ring->used_next), __ATOMIC_SEQ_CST); /* R1, F1 */
-	mark(ring, &g_used->idx, sizeof(g_used->idx));
 
 	if (!ring->event_idx) {
 		uint16_t flags =
 			le16toh(__atomic_load_n(&g_avail->flags, __ATOMIC_SEQ_CST)); /* F1 */
 
-		return (flags & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
+		wanted = (flags & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
+	} else {
+		uint16_t used_event = le16toh(
+			__atomic_load_n(&g_avail->ring[ring->size], __ATOMIC_SEQ_CST)); /* F1 */
+
+		/* Is the entry of that index among [first, first + batch)? Modulo 2^16. */
+		wanted = (uint16_t)(used_event - first) < batch;
 	}
-	used_event =
-		le16toh(__atomic_load_n(&g_avail->ring[ring->size], __ATOMIC_SEQ_CST)); /* F1 */
-	/* Is the entry of that index among [first, first + batch)? Modulo 2^16, as indices are. */
-	return (uint16_t)(used_event - first) < batch;
+	if (is_logged(ring))
+		mark(ring, &g_used->idx, sizeof(g_used->idx));
+	return wanted;
 }
 
 void vrtc_vring_split_warm(const struct vrtc_vring *ring)
@@ -262,6 +269,8 @@ static void mark_suppression(struct vrtc_vring *ring)
 {
 	struct virtq_used *g_used = ring->g_device;
 
+	if (!is_logged(ring))
+		return;
 	mark(ring, &g_used->flags, sizeof(g_used->flags));
 	if (ring->event_idx)
 		mark(ring, &g_used->ring[ring->size], sizeof(g_le16));
