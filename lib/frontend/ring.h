@@ -25,6 +25,7 @@
 #include "mem.h"
 
 /* Feature bits that change how a ring is used. */
+#define VFE_F_LOG_ALL       26 /* vhost's: not the driver's to negotiate */
 #define VFE_F_INDIRECT_DESC 28
 #define VFE_F_EVENT_IDX     29
 #define VFE_F_VERSION_1     32

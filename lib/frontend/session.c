@@ -231,28 +231,37 @@ static int set_enable(struct vfe_session *s, unsigned int q, bool enable)
 	return vfe_session_state(s, VFE_MSG_SET_VRING_ENABLE, q, enable, NULL);
 }
 
+static int set_addr(struct vfe_session *s, unsigned int q)
+{
+	const struct vfe_ring *ring = &s->queues[q].ring;
+	struct vfe_msg msg = {
+		.header = {.request = VFE_MSG_SET_VRING_ADDR, .size = sizeof(msg.payload.addr)},
+		.payload.addr =
+			{
+				.index = q,
+				.flags = s->logging ? VFE_MSG_VRING_F_LOG : 0,
+				.desc_user_addr = (uint64_t)(uintptr_t)ring->desc,
+				.used_user_addr = (uint64_t)(uintptr_t)ring->used,
+				.avail_user_addr = (uint64_t)(uintptr_t)ring->avail,
+				.log_guest_addr = ring->used_gpa,
+			},
+	};
+
+	return vfe_session_exchange(s, &msg, NULL, 0);
+}
+
 int vfe_session_queue_start(struct vfe_session *s, unsigned int q)
 {
-	struct vfe_msg addr = {
-		.header = {.request = VFE_MSG_SET_VRING_ADDR, .size = sizeof(addr.payload.addr)},
-	};
 	struct vfe_queue *queue = &s->queues[q];
 	int err;
 
 	if (!vfe_session_has_queue(s, q))
 		return vfe_session_fail(s, -EINVAL, "queue %u is not in the configuration", q);
-	addr.payload.addr = (struct vfe_msg_addr){
-		.index = q,
-		.desc_user_addr = (uint64_t)(uintptr_t)queue->ring.desc,
-		.used_user_addr = (uint64_t)(uintptr_t)queue->ring.used,
-		.avail_user_addr = (uint64_t)(uintptr_t)queue->ring.avail,
-		.log_guest_addr = queue->ring.used_gpa,
-	};
 	err = vfe_session_state(s, VFE_MSG_SET_VRING_NUM, q, queue->ring.size, NULL);
 	if (!err)
 		err = vfe_session_state(s, VFE_MSG_SET_VRING_BASE, q, queue->base, NULL);
 	if (!err)
-		err = vfe_session_exchange(s, &addr, NULL, 0);
+		err = set_addr(s, q);
 	if (!err)
 		err = vfe_session_set_fd(s, VFE_MSG_SET_VRING_KICK, q, queue->kick_fd);
 	if (!err)
@@ -340,6 +349,28 @@ int vfe_session_set_counter_map(struct vfe_session *s, const struct vrtc_counter
 	s->counter_map = *map;
 	s->has_counter_map = true;
 	return s->sock >= 0 ? send_counter_map(s) : 0;
+}
+
+int vfe_session_log(struct vfe_session *s, int fd, uint64_t bytes)
+{
+	struct vfe_msg msg = {
+		.header = {.request = VFE_MSG_SET_LOG_BASE, .size = sizeof(msg.payload.log)},
+		.payload.log = {.mmap_bytes = bytes},
+	};
+	int err = 0;
+
+	if (!(s->protocol >> VFE_PROTOCOL_F_LOG_SHMFD & s->features_offered >> VFE_F_LOG_ALL & 1))
+		return vfe_session_fail(s, -ENOTSUP, "the back-end keeps no log of its writes");
+	if (fd >= 0)
+		err = vfe_session_exchange(s, &msg, &fd, 1);
+	s->logging = fd >= 0;
+	if (!err)
+		err = vfe_session_set_u64(s, VFE_MSG_SET_FEATURES,
+			s->features | (s->logging ? 1ull << VFE_F_LOG_ALL : 0));
+	for (unsigned int q = 0; !err && q < VFE_QUEUES_MAX; q++)
+		if (s->queues[q].started)
+			err = set_addr(s, q);
+	return err;
 }
 
 int vfe_session_resume(struct vfe_session *s)

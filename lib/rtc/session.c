@@ -244,6 +244,9 @@ int vrtc_session_ring_config(const struct vrtc_session_ring *ring, const struct 
 		.packed = ring->features & (1ULL << VIRTIO_F_RING_PACKED),
 		.event_idx = ring->features & (1ULL << VIRTIO_RING_F_EVENT_IDX),
 		.indirect = ring->features & (1ULL << VIRTIO_RING_F_INDIRECT_DESC),
+		.g_dirty_bits = ring->g_dirty_bits,
+		.dirty_bytes = ring->dirty_bytes,
+		.log_guest_addr = ring->log_guest_addr,
 	};
 	return 0;
 }
