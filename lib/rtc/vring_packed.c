@@ -82,10 +82,11 @@ static uint16_t advance(const struct vrtc_vring *ring, uint16_t at, unsigned ent
 /* How many entries `to` is behind `from`, 0..2 * size - 1. */
 static unsigned distance(const struct vrtc_vring *ring, uint16_t from, uint16_t to)
 {
-	int laps = (from ^ to) & WRAP ? ring->size : 0;
-	int behind = (to & OFFSET) - (from & OFFSET) + laps;
+	unsigned laps = (from ^ to) & WRAP ? ring->size : 0;
+	unsigned behind = (to & OFFSET) + laps;
+	unsigned offset = from & OFFSET;
 
-	return (unsigned)(behind < 0 ? behind + 2 * ring->size : behind);
+	return behind >= offset ? behind - offset : behind + 2u * ring->size - offset;
 }
 
 static unsigned flags_of(uint64_t rest)
