@@ -29,7 +29,7 @@
 
 /*
  * Not VIRTIO_F_RING_RESET: vhost-user has no message for it. A front-end would stop and start the
- * queue, and for the requestq we take that for the device's reset (D26, D43).
+ * queue, and for the requestq we take that for the device's reset (D26, D47).
  */
 #define DEVICE_FEATURES                                                                            \
 	(1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_INDIRECT_DESC |                        \

@@ -22,7 +22,7 @@
  *
  * F3 and F4 are sequentially consistent stores and loads, as in vring_split.c.
  *
- * The process can be killed between any two instructions, and the next one has to go on (D41). So
+ * The process can be killed between any two instructions, and the next one has to go on (D45). So
  *
  * - a descriptor becomes a used one by one store of 64 bits: length, id and flags. Nothing that is
  *   still needed to serve the request again is overwritten before that. Chains are shown one by
@@ -155,7 +155,7 @@ static uint16_t settle(const struct vrtc_vring *ring, uint16_t at)
 	/*
 	 * Used, and the driver has made the entry available again: its ring is full, up to us. (Not
 	 * quite where the chain was longer than one, and it filled the ring with chains of other
-	 * lengths meanwhile. What is found then is the end of that chain; D41.)
+	 * lengths meanwhile. What is found then is the end of that chain; D45.)
 	 */
 	do
 		entries++;
