@@ -38,8 +38,8 @@
 		1ULL << VRTC_VHOST_F_PROTOCOL_FEATURES)
 /*
  * MQ: without it QEMU takes the number of queues to be one. REPLY_ACK: QEMU 11 needs it to know
- * that a message was refused. LOG_SHMFD: for live migration. Not STATUS: readiness would wait for a message that some front-ends
- * never send. What is not offered is refused, see before_message().
+ * that a message was refused. LOG_SHMFD: for live migration. Not STATUS: readiness would wait for a
+ * message that some front-ends never send. What is not offered is refused, see before_message().
  */
 #define PROTOCOL_FEATURES                                                                          \
 	(1ULL << VRTC_VHOST_PROTOCOL_F_MQ | 1ULL << VRTC_VHOST_PROTOCOL_F_LOG_SHMFD |              \
@@ -422,8 +422,8 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		break;
 	case VRTC_VHOST_SET_LOG_BASE:
 		/*
-		 * DPDK 24.11 maps the log from the offset on, and adds the offset once more: its log
-		 * is outside of its mapping. QEMU's offset is 0.
+		 * DPDK 24.11 maps the log from the offset on, and adds the offset once more: its
+		 * log is outside of its mapping. QEMU's offset is 0.
 		 */
 		if (!e->has_log || msg->bytes != sizeof(msg->payload.log) ||
 			msg->payload.log.mmap_offset != 0 || msg->payload.log.mmap_bytes == 0 ||
