@@ -242,6 +242,7 @@ static const char help[] =
 	"  --clock N      the device's clock to read (0)\n"
 	"  --ring-size N  entries (256)\n"
 	"  --event-idx    negotiate EVENT_IDX where it is offered\n"
+	"  --packed       negotiate RING_PACKED where it is offered\n"
 	"  --json\n";
 
 int main(int argc, char **argv)
@@ -259,6 +260,7 @@ int main(int argc, char **argv)
 		CLOCK,
 		RING_SIZE,
 		EVENT_IDX,
+		PACKED,
 		CROSS,
 		JSON,
 		HELP
@@ -276,6 +278,7 @@ int main(int argc, char **argv)
 		{"clock", required_argument, NULL, CLOCK},
 		{"ring-size", required_argument, NULL, RING_SIZE},
 		{"event-idx", no_argument, NULL, EVENT_IDX},
+		{"packed", no_argument, NULL, PACKED},
 		{"cross", no_argument, NULL, CROSS},
 		{"json", no_argument, NULL, JSON},
 		{"help", no_argument, NULL, HELP},
@@ -346,7 +349,10 @@ int main(int argc, char **argv)
 			o.ring_size = (uint16_t)v;
 			break;
 		case EVENT_IDX:
-			o.features = 1ull << VFE_F_EVENT_IDX;
+			o.features |= 1ull << VFE_F_EVENT_IDX;
+			break;
+		case PACKED:
+			o.features |= 1ull << VFE_F_RING_PACKED;
 			break;
 		case CROSS:
 			o.cross = true;

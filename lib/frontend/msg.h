@@ -75,9 +75,13 @@ enum vfe_msg_request {
 /* Feature bit that says "protocol features can be negotiated", and the protocol's feature bits. */
 #define VFE_F_PROTOCOL_FEATURES  30
 #define VFE_PROTOCOL_F_MQ        0
+#define VFE_PROTOCOL_F_LOG_SHMFD 1
 #define VFE_PROTOCOL_F_REPLY_ACK 3
 #define VFE_PROTOCOL_F_CONFIG    9
 #define VFE_PROTOCOL_F_STATUS    16
+
+/* In the flags of SET_VRING_ADDR: writes to the used ring are logged at log_guest_addr. */
+#define VFE_MSG_VRING_F_LOG 1u
 
 /* In the payload of SET_VRING_KICK, _CALL and _ERR: the queue, and "no descriptor comes along". */
 #define VFE_MSG_VRING_INDEX 0xffu
@@ -127,12 +131,18 @@ struct vfe_msg_config {
 	uint8_t region[VFE_MSG_CONFIG_MAX];
 } __attribute__((packed));
 
+struct vfe_msg_log {
+	uint64_t mmap_bytes;
+	uint64_t mmap_offset;
+} __attribute__((packed));
+
 union vfe_msg_payload {
 	uint64_t u64;
 	struct vfe_msg_state state;
 	struct vfe_msg_addr addr;
 	struct vfe_msg_memory memory;
 	struct vfe_msg_config config;
+	struct vfe_msg_log log;
 	uint8_t raw[512];
 } __attribute__((packed));
 

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ring_packed.h"
+
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the rings are little-endian and are written here in the order of the machine"
 #endif
@@ -52,6 +54,8 @@ static void start_empty(struct vfe_ring *ring, uint64_t features)
 {
 	ring->event_idx = features >> VFE_F_EVENT_IDX & 1;
 	ring->in_order = features >> VFE_F_IN_ORDER & 1;
+	ring->packed = features >> VFE_F_RING_PACKED & 1;
+	vfe_ring_packed_begin(ring);
 	ring->calls_wanted = true;
 	ring->n_free = ring->size;
 	ring->free_first = 0;
@@ -74,8 +78,6 @@ int vfe_ring_init(struct vfe_ring *ring, struct vfe_mem *mem, uint16_t size, uin
 	memset(ring, 0, sizeof(*ring));
 	if (size == 0 || size > VFE_RING_SIZE_MAX || (size & (size - 1)) != 0)
 		return -EINVAL;
-	if (features >> VFE_F_RING_PACKED & 1)
-		return -ENOTSUP;
 	ring->mem = mem;
 	ring->size = size;
 	ring->desc_gpa = vfe_mem_alloc(mem, desc_bytes(size), PAGE);
@@ -87,6 +89,10 @@ int vfe_ring_init(struct vfe_ring *ring, struct vfe_mem *mem, uint16_t size, uin
 	ring->desc = vfe_mem_host(mem, ring->desc_gpa, desc_bytes(size));
 	ring->avail = vfe_mem_host(mem, ring->avail_gpa, avail_bytes(size));
 	ring->used = vfe_mem_host(mem, ring->used_gpa, used_bytes(size));
+	/* A packed ring's areas are smaller, or as large. */
+	ring->packed_desc = (void *)ring->desc;
+	ring->driver_event = (void *)ring->avail;
+	ring->device_event = (void *)ring->used;
 	ring->next = calloc(size, sizeof(ring->next[0]));
 	ring->order = calloc(size, sizeof(ring->order[0]));
 	ring->head = calloc(size, sizeof(ring->head[0]));
@@ -136,6 +142,8 @@ int vfe_ring_add(struct vfe_ring *ring, const struct vfe_seg *segs, unsigned int
 	uint16_t last = first;
 	uint32_t writable_bytes = 0;
 
+	if (ring->packed)
+		return vfe_ring_packed_add(ring, segs, n_segs, cookie, head);
 	if (n_segs == 0)
 		return -EINVAL;
 	if (n_segs > ring->n_free)
@@ -175,6 +183,9 @@ int vfe_ring_add_indirect(struct vfe_ring *ring, const struct vfe_seg *segs, uns
 	table = vfe_mem_host(ring->mem, table_gpa, sizeof(*table) * n_segs);
 	if (!table)
 		return -EFAULT;
+	if (ring->packed)
+		return vfe_ring_packed_add_indirect(
+			ring, segs, n_segs, table_gpa, table, cookie, head);
 	for (unsigned int i = 0; i < n_segs; i++) {
 		bool more = i + 1 < n_segs;
 		struct vfe_desc d = {
@@ -203,6 +214,10 @@ int vfe_ring_add_indirect(struct vfe_ring *ring, const struct vfe_seg *segs, uns
 
 void vfe_ring_publish(struct vfe_ring *ring)
 {
+	if (ring->packed) {
+		vfe_ring_packed_publish(ring);
+		return;
+	}
 	__atomic_store_n(&ring->avail->idx, ring->added_idx, __ATOMIC_RELEASE);
 	ring->published_idx = ring->added_idx;
 }
@@ -213,6 +228,8 @@ bool vfe_ring_kick_wanted(struct vfe_ring *ring)
 	uint16_t after = ring->published_idx;
 	uint16_t event;
 
+	if (ring->packed)
+		return vfe_ring_packed_kick_wanted(ring);
 	ring->kicked_idx = after;
 	if (before == after)
 		return false;
@@ -241,10 +258,13 @@ static void give_back(struct vfe_ring *ring, uint16_t head)
 
 int vfe_ring_poll(struct vfe_ring *ring, struct vfe_done *done)
 {
-	uint16_t there = __atomic_load_n(&ring->used->idx, __ATOMIC_ACQUIRE);
 	uint16_t slot = ring->used_idx & (uint16_t)(ring->size - 1);
 	uint32_t id, n_bytes;
+	uint16_t there;
 
+	if (ring->packed)
+		return vfe_ring_packed_poll(ring, done);
+	there = __atomic_load_n(&ring->used->idx, __ATOMIC_ACQUIRE);
 	if (there == ring->used_idx)
 		return 0;
 	if ((uint16_t)(there - ring->used_idx) > (uint16_t)(ring->published_idx - ring->used_idx))
@@ -287,13 +307,24 @@ unsigned int vfe_ring_in_flight(const struct vfe_ring *ring)
 	return (uint16_t)(ring->added_idx - ring->used_idx);
 }
 
+uint16_t vfe_ring_first_base(const struct vfe_ring *ring)
+{
+	return ring->packed ? VFE_PACKED_FIRST : 0;
+}
+
 uint16_t vfe_ring_used_idx(const struct vfe_ring *ring)
 {
+	if (ring->packed)
+		return vfe_ring_packed_used_idx(ring);
 	return __atomic_load_n(&ring->used->idx, __ATOMIC_ACQUIRE);
 }
 
 void vfe_ring_suppress_calls(struct vfe_ring *ring)
 {
+	if (ring->packed) {
+		vfe_ring_packed_suppress_calls(ring);
+		return;
+	}
 	if (!ring->calls_wanted)
 		return;
 	ring->calls_wanted = false;
@@ -307,6 +338,8 @@ void vfe_ring_suppress_calls(struct vfe_ring *ring)
 
 bool vfe_ring_arm_call(struct vfe_ring *ring)
 {
+	if (ring->packed)
+		return vfe_ring_packed_arm_call(ring);
 	if (ring->event_idx)
 		__atomic_store_n(used_event(ring), ring->used_idx, __ATOMIC_RELAXED);
 	else if (!ring->calls_wanted)

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The driver's side of a split virtqueue.
+ * The driver's side of a virtqueue, split or (with VIRTIO_F_RING_PACKED) packed.
  *
  * add() fills descriptors, publish() makes all that was added available at once, poll() takes one
  * used buffer. What the driver needs to stay sane (free descriptors, which heads are in flight) is
  * private memory; from the shared used ring it believes only an id that is in flight. So a device
  * that writes nonsense costs an error and nothing else.
  *
- * Tests of hostility write to ring->desc, ring->avail and ring->used directly; such a ring is good
- * for nothing but vfe_ring_reset() afterwards.
- *
- * Names and signatures say nothing of the split layout but in those three pointers: a packed ring
- * can come beside it.
+ * Tests of hostility write to ring->desc, ring->avail and ring->used directly, or to
+ * ring->packed_desc, ring->driver_event and ring->device_event, which are the same three areas as a
+ * packed ring has them; such a ring is good for nothing but vfe_ring_reset() afterwards.
  *
  * Threads: a ring belongs to one thread at a time; the device is the other side. Nothing but init
  * allocates.
  *
- * virtio-v1.4 Split Virtqueues.
+ * virtio-v1.4 Split Virtqueues, Packed Virtqueues.
  */
 #ifndef VFE_RING_H
 #define VFE_RING_H
@@ -27,6 +25,7 @@
 #include "mem.h"
 
 /* Feature bits that change how a ring is used. */
+#define VFE_F_LOG_ALL       26 /* vhost's: not the driver's to negotiate */
 #define VFE_F_INDIRECT_DESC 28
 #define VFE_F_EVENT_IDX     29
 #define VFE_F_VERSION_1     32
@@ -66,6 +65,25 @@ struct vfe_used {
 	struct vfe_used_elem ring[]; /* [size] entries, then avail_event */
 };
 
+#define VFE_EVENT_F_ENABLE  0
+#define VFE_EVENT_F_DISABLE 1
+#define VFE_EVENT_F_DESC    2
+
+/* An entry of a packed ring is its offset and, << 15, the wrap counter. This is the first. */
+#define VFE_PACKED_FIRST 0x8000
+
+struct vfe_packed_desc {
+	uint64_t gpa;
+	uint32_t bytes;
+	uint16_t id;
+	uint16_t flags;
+};
+
+struct vfe_packed_event {
+	uint16_t at; /* with VFE_EVENT_F_DESC: the entry that is waited for */
+	uint16_t flags;
+};
+
 /* One piece of a buffer. */
 struct vfe_seg {
 	uint64_t gpa;
@@ -80,7 +98,7 @@ struct vfe_done {
 	uint64_t cookie;     /* as given to add() */
 };
 
-/* What the driver knows of a descriptor that is the head of a chain. */
+/* What the driver knows of a descriptor that is the head of a chain; packed: of a buffer id. */
 struct vfe_ring_head {
 	uint64_t cookie;
 	uint32_t writable_bytes;
@@ -96,9 +114,13 @@ struct vfe_ring {
 	struct vfe_desc *desc;
 	struct vfe_avail *avail;
 	struct vfe_used *used;
+	struct vfe_packed_desc *packed_desc;
+	struct vfe_packed_event *driver_event;
+	struct vfe_packed_event *device_event;
 	struct vfe_mem *mem;
 
 	uint16_t size;
+	bool packed;
 	bool event_idx;
 	bool in_order;
 	bool calls_wanted;
@@ -107,6 +129,7 @@ struct vfe_ring {
 	uint16_t n_free;
 	uint16_t free_first; /* free descriptors in the order in which they came back */
 	uint16_t free_last;
+	/* Packed: these count buffers, and are in no shared memory. */
 	uint16_t added_idx;     /* avail index of all that was added */
 	uint16_t published_idx; /* avail index that the device sees */
 	uint16_t kicked_idx;    /* avail index at the last kick_wanted() */
@@ -114,6 +137,11 @@ struct vfe_ring {
 	uint16_t batch_last;    /* IN_ORDER: head that ends the device's batch ... */
 	uint32_t batch_bytes;   /* ... and its used length */
 	bool batch_open;
+	uint16_t next_at;           /* packed: the entry of the next add() */
+	uint16_t unpublished_at;    /* the first that the device does not see ... */
+	uint16_t unpublished_flags; /* ... since these are not written yet */
+	uint16_t kicked_at;         /* as kicked_idx */
+	uint16_t used_at;           /* as used_idx */
 	uint16_t *next;             /* [size] chain and free list, the driver's own copy */
 	uint16_t *order;            /* [size] heads in the order in which they were added */
 	struct vfe_ring_head *head; /* [size] */
@@ -125,8 +153,8 @@ struct vfe_ring {
  *
  * @param mem       outlives the ring
  * @param size      entries, a power of two up to VFE_RING_SIZE_MAX
- * @param features  negotiated; of these EVENT_IDX and IN_ORDER matter here
- * @return 0; -EINVAL size; -ENOTSUP RING_PACKED; -ENOSPC guest memory is full; -ENOMEM
+ * @param features  negotiated; of these EVENT_IDX, IN_ORDER and RING_PACKED matter here
+ * @return 0; -EINVAL size; -ENOSPC guest memory is full; -ENOMEM
  */
 int vfe_ring_init(struct vfe_ring *ring, struct vfe_mem *mem, uint16_t size, uint64_t features);
 
@@ -185,8 +213,14 @@ int vfe_ring_poll(struct vfe_ring *ring, struct vfe_done *done);
 /** @return buffers that the device has and the driver did not get back, published or not. */
 unsigned int vfe_ring_in_flight(const struct vfe_ring *ring);
 
-/** @return the used index in guest memory, from which a device that starts again goes on. */
+/**
+ * @return the used index in guest memory, from which a device that starts again goes on; of a
+ *         packed ring, which has none, as many buffers as it would have counted
+ */
 uint16_t vfe_ring_used_idx(const struct vfe_ring *ring);
+
+/** @return SET_VRING_BASE of a device that begins with the ring after a reset. */
+uint16_t vfe_ring_first_base(const struct vfe_ring *ring);
 
 /** Asks the device not to call (best effort, as the specification says of both ways). */
 void vfe_ring_suppress_calls(struct vfe_ring *ring);

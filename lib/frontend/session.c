@@ -126,6 +126,8 @@ static const char *feature_name(unsigned int bit)
 		return "VHOST_USER_F_PROTOCOL_FEATURES";
 	case VFE_F_VERSION_1:
 		return "VIRTIO_F_VERSION_1";
+	case VFE_F_RING_PACKED:
+		return "VIRTIO_F_RING_PACKED";
 	case VFE_F_IN_ORDER:
 		return "VIRTIO_F_IN_ORDER";
 	default:
@@ -199,8 +201,11 @@ int vfe_session_negotiate(struct vfe_session *s)
 		return err;
 	/* The rings were made before the features were known. */
 	for (unsigned int q = 0; q < VFE_QUEUES_MAX; q++)
-		if (vfe_session_has_queue(s, q) && s->queues[q].ring.added_idx == 0)
+		if (vfe_session_has_queue(s, q) && s->queues[q].ring.added_idx == 0) {
 			vfe_ring_reset(&s->queues[q].ring, s->features);
+			if (s->queues[q].ring.packed)
+				s->queues[q].base = vfe_ring_first_base(&s->queues[q].ring);
+		}
 	return 0;
 }
 
@@ -226,28 +231,37 @@ static int set_enable(struct vfe_session *s, unsigned int q, bool enable)
 	return vfe_session_state(s, VFE_MSG_SET_VRING_ENABLE, q, enable, NULL);
 }
 
+static int set_addr(struct vfe_session *s, unsigned int q)
+{
+	const struct vfe_ring *ring = &s->queues[q].ring;
+	struct vfe_msg msg = {
+		.header = {.request = VFE_MSG_SET_VRING_ADDR, .size = sizeof(msg.payload.addr)},
+		.payload.addr =
+			{
+				.index = q,
+				.flags = s->logging ? VFE_MSG_VRING_F_LOG : 0,
+				.desc_user_addr = (uint64_t)(uintptr_t)ring->desc,
+				.used_user_addr = (uint64_t)(uintptr_t)ring->used,
+				.avail_user_addr = (uint64_t)(uintptr_t)ring->avail,
+				.log_guest_addr = ring->used_gpa,
+			},
+	};
+
+	return vfe_session_exchange(s, &msg, NULL, 0);
+}
+
 int vfe_session_queue_start(struct vfe_session *s, unsigned int q)
 {
-	struct vfe_msg addr = {
-		.header = {.request = VFE_MSG_SET_VRING_ADDR, .size = sizeof(addr.payload.addr)},
-	};
 	struct vfe_queue *queue = &s->queues[q];
 	int err;
 
 	if (!vfe_session_has_queue(s, q))
 		return vfe_session_fail(s, -EINVAL, "queue %u is not in the configuration", q);
-	addr.payload.addr = (struct vfe_msg_addr){
-		.index = q,
-		.desc_user_addr = (uint64_t)(uintptr_t)queue->ring.desc,
-		.used_user_addr = (uint64_t)(uintptr_t)queue->ring.used,
-		.avail_user_addr = (uint64_t)(uintptr_t)queue->ring.avail,
-		.log_guest_addr = queue->ring.used_gpa,
-	};
 	err = vfe_session_state(s, VFE_MSG_SET_VRING_NUM, q, queue->ring.size, NULL);
 	if (!err)
 		err = vfe_session_state(s, VFE_MSG_SET_VRING_BASE, q, queue->base, NULL);
 	if (!err)
-		err = vfe_session_exchange(s, &addr, NULL, 0);
+		err = set_addr(s, q);
 	if (!err)
 		err = vfe_session_set_fd(s, VFE_MSG_SET_VRING_KICK, q, queue->kick_fd);
 	if (!err)
@@ -337,6 +351,28 @@ int vfe_session_set_counter_map(struct vfe_session *s, const struct vrtc_counter
 	return s->sock >= 0 ? send_counter_map(s) : 0;
 }
 
+int vfe_session_log(struct vfe_session *s, int fd, uint64_t bytes)
+{
+	struct vfe_msg msg = {
+		.header = {.request = VFE_MSG_SET_LOG_BASE, .size = sizeof(msg.payload.log)},
+		.payload.log = {.mmap_bytes = bytes},
+	};
+	int err = 0;
+
+	if (!(s->protocol >> VFE_PROTOCOL_F_LOG_SHMFD & s->features_offered >> VFE_F_LOG_ALL & 1))
+		return vfe_session_fail(s, -ENOTSUP, "the back-end keeps no log of its writes");
+	if (fd >= 0)
+		err = vfe_session_exchange(s, &msg, &fd, 1);
+	s->logging = fd >= 0;
+	if (!err)
+		err = vfe_session_set_u64(s, VFE_MSG_SET_FEATURES,
+			s->features | (s->logging ? 1ull << VFE_F_LOG_ALL : 0));
+	for (unsigned int q = 0; !err && q < VFE_QUEUES_MAX; q++)
+		if (s->queues[q].started)
+			err = set_addr(s, q);
+	return err;
+}
+
 int vfe_session_resume(struct vfe_session *s)
 {
 	int err = s->has_counter_map ? send_counter_map(s) : 0;
@@ -369,8 +405,10 @@ int vfe_session_reset(struct vfe_session *s)
 	s->resets++;
 	for (unsigned int q = 0; q < VFE_QUEUES_MAX; q++) {
 		s->queues[q].base = 0;
-		if (s->queues[q].ring.desc)
-			vfe_ring_reset(&s->queues[q].ring, s->features);
+		if (!s->queues[q].ring.desc)
+			continue;
+		vfe_ring_reset(&s->queues[q].ring, s->features);
+		s->queues[q].base = vfe_ring_first_base(&s->queues[q].ring);
 	}
 	err = vfe_session_set_u64(s, VFE_MSG_SET_FEATURES, s->features);
 	if (!err)
@@ -402,7 +440,8 @@ int vfe_session_reconnect(struct vfe_session *s)
 	int err;
 
 	for (unsigned int q = 0; q < VFE_QUEUES_MAX; q++)
-		if (vfe_session_has_queue(s, q))
+		/* Of a packed ring QEMU says what it knew last: where the queue began. So do we. */
+		if (vfe_session_has_queue(s, q) && !s->queues[q].ring.packed)
 			s->queues[q].base = vfe_ring_used_idx(&s->queues[q].ring);
 	err = vfe_session_connect(s);
 	if (!err)

@@ -82,6 +82,7 @@ struct vfe_session {
 	int64_t deadline_ns; /* no wait goes beyond it, whatever its own timeout; 0: no such end */
 	struct vrtc_counter_map counter_map; /* sent before the queues start, if: */
 	bool has_counter_map;
+	bool logging;        /* a log of written pages is kept, see vfe_session_log() */
 	unsigned int resets; /* guest resets so far: what was in flight before one is gone */
 	struct vfe_rtc *rtc;
 	char error[320];
@@ -209,6 +210,18 @@ int vfe_session_set_fd(struct vfe_session *s, uint32_t request, uint32_t index, 
  * @return as vfe_session_exchange(); -ENOTSUP VHOST_USER_PROTOCOL_F_CONFIG is not negotiated
  */
 int vfe_session_set_counter_map(struct vfe_session *s, const struct vrtc_counter_map *map);
+
+/**
+ * Has the back-end mark in a log which pages it writes, or not any more, as QEMU does when a
+ * migration begins and ends: SET_LOG_BASE, SET_FEATURES, and SET_VRING_ADDR of the queues.
+ *
+ * @param fd     a file with a bit for each page of 4096 bytes of the guest's memory, from guest
+ *               address 0 on; -1: no log any more
+ * @param bytes  of the file
+ * @return as vfe_session_exchange(); -ENOTSUP VFE_PROTOCOL_F_LOG_SHMFD is not negotiated, or
+ *         VFE_F_LOG_ALL not offered
+ */
+int vfe_session_log(struct vfe_session *s, int fd, uint64_t bytes);
 
 /** Writes the kick eventfd of queue q if the device wants it (always with force). */
 void vfe_session_kick(struct vfe_session *s, unsigned int q, bool force);

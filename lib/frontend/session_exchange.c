@@ -25,6 +25,11 @@ static enum answer answer_of(const struct vfe_session *s, uint32_t request)
 	case VFE_MSG_SET_DEVICE_STATE_FD:
 	case VFE_MSG_CHECK_DEVICE_STATE:
 		return ANSWER_REPLY;
+	case VFE_MSG_SET_LOG_BASE:
+		/* A reply without payload, acknowledgements or not. */
+		if (s->protocol >> VFE_PROTOCOL_F_LOG_SHMFD & 1)
+			return ANSWER_REPLY;
+		/* fall through */
 	default:
 		return s->protocol >> VFE_PROTOCOL_F_REPLY_ACK & 1 ? ANSWER_ACK : ANSWER_NONE;
 	}

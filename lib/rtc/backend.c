@@ -27,16 +27,23 @@
 /* A front-end can make us refuse its rings as often as it likes, but not fill the log. */
 #define COMPLAINTS_MAX 4
 
+/*
+ * Not VIRTIO_F_RING_RESET: vhost-user has no message for it. A front-end would stop and start the
+ * queue, and for the requestq we take that for the device's reset (D26, D47).
+ */
 #define DEVICE_FEATURES                                                                            \
 	(1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_INDIRECT_DESC |                        \
-		1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VRTC_VHOST_F_PROTOCOL_FEATURES)
+		1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VIRTIO_F_RING_PACKED |                   \
+		1ULL << VIRTIO_F_IN_ORDER | 1ULL << VRTC_VHOST_F_LOG_ALL |                         \
+		1ULL << VRTC_VHOST_F_PROTOCOL_FEATURES)
 /*
  * MQ: without it QEMU takes the number of queues to be one. REPLY_ACK: QEMU 11 needs it to know
- * that a message was refused. Not STATUS: readiness would wait for a message that some front-ends
- * never send. What is not offered is refused, see before_message().
+ * that a message was refused. LOG_SHMFD: for live migration. Not STATUS: readiness would wait for a
+ * message that some front-ends never send. What is not offered is refused, see before_message().
  */
 #define PROTOCOL_FEATURES                                                                          \
-	(1ULL << VRTC_VHOST_PROTOCOL_F_MQ | 1ULL << VRTC_VHOST_PROTOCOL_F_REPLY_ACK)
+	(1ULL << VRTC_VHOST_PROTOCOL_F_MQ | 1ULL << VRTC_VHOST_PROTOCOL_F_LOG_SHMFD |              \
+		1ULL << VRTC_VHOST_PROTOCOL_F_REPLY_ACK)
 /* And this one where the VMM's map is wanted: its message is SET_CONFIG (D39). */
 #define CONFIG_FEATURE (1ULL << VRTC_VHOST_PROTOCOL_F_CONFIG)
 
@@ -50,6 +57,7 @@ struct vrtc_endpoint {
 	bool ready[N_QUEUES];       /* rte_vhost says that the queue can be served */
 	bool announced[N_QUEUES];   /* its first start of this connection was logged */
 	bool has_config;            /* VHOST_USER_PROTOCOL_F_CONFIG is negotiated */
+	bool has_log;               /* VHOST_USER_PROTOCOL_F_LOG_SHMFD is */
 	bool claimed;               /* by this connection's driver: alarms */
 	bool maybe_reset;           /* stopped or new: if the requestq begins anew, it was reset */
 	unsigned complaints;        /* log lines about this connection */
@@ -96,18 +104,21 @@ static struct vrtc_poller *choose_poller(int node)
 		.poller[vrtc_placement_choose(backend.place, backend.config.n_pollers, node)];
 }
 
-/* The stop functions return when no lcore touches the queue any more. */
-static void stop_alarmq(struct vrtc_endpoint *e)
+/*
+ * The stop functions return when no lcore touches the queue any more. With `leave` the front-end is
+ * about to ask for the queue's base; otherwise it may never learn of it.
+ */
+static void stop_alarmq(struct vrtc_endpoint *e, bool leave)
 {
 	uint16_t base;
 
 	if (!e->has_alarms || !e->alarms.alarmq_runs)
 		return;
-	base = vrtc_endpoint_alarms_stop(&e->alarms);
+	base = vrtc_endpoint_alarms_stop(&e->alarms, leave);
 	(void)rte_vhost_set_vring_base(e->vid, VIRTIO_RTC_ALARMQ, base, base);
 }
 
-static void stop_requestq(struct vrtc_endpoint *e)
+static void stop_requestq(struct vrtc_endpoint *e, bool leave)
 {
 	uint16_t base;
 
@@ -118,22 +129,24 @@ static void stop_requestq(struct vrtc_endpoint *e)
 	vrtc_session_settle(&e->session);
 	/* What GET_VRING_BASE answers, and where we go on ourselves. */
 	base = vrtc_vring_base(&e->session.requestq);
+	if (leave)
+		vrtc_vring_leave(&e->session.requestq);
 	(void)rte_vhost_set_vring_base(e->vid, VIRTIO_RTC_REQUESTQ, base, base);
 }
 
 /* And nothing touches the guest's memory. */
-static void stop_queues(struct vrtc_endpoint *e)
+static void stop_queues(struct vrtc_endpoint *e, bool leave)
 {
-	stop_requestq(e);
-	stop_alarmq(e);
+	stop_requestq(e, leave);
+	stop_alarmq(e, leave);
 }
 
-static void stop_queue(struct vrtc_endpoint *e, uint32_t index)
+static void stop_queue(struct vrtc_endpoint *e, uint32_t index, bool leave)
 {
 	if (index == VIRTIO_RTC_REQUESTQ)
-		stop_queues(e);
+		stop_queues(e, leave);
 	else
-		stop_alarmq(e);
+		stop_alarmq(e, leave);
 }
 
 static int get_guest_memory(struct vrtc_endpoint *e)
@@ -154,21 +167,37 @@ static int get_guest_memory(struct vrtc_endpoint *e)
 	return rc;
 }
 
+static void get_dirty_log(struct vrtc_endpoint *e, struct vrtc_session_ring *ring)
+{
+	uint64_t base = 0;
+	uint64_t bytes = 0;
+
+	if (!(ring->features & 1ULL << VRTC_VHOST_F_LOG_ALL) ||
+		rte_vhost_get_log_base(e->vid, &base, &bytes))
+		return;
+	ring->g_dirty_bits = (uint8_t *)(uintptr_t)base;
+	ring->dirty_bytes = bytes;
+}
+
 static int get_ring(struct vrtc_endpoint *e, uint16_t index, struct vrtc_session_ring *ring)
 {
 	struct rte_vhost_vring vring;
 	uint16_t used;
 
+	*ring = (struct vrtc_session_ring){0};
 	if (rte_vhost_get_vhost_vring(e->vid, index, &vring) ||
 		rte_vhost_get_vring_base(e->vid, index, &ring->base, &used) ||
 		rte_vhost_get_negotiated_features(e->vid, &ring->features))
 		return -ENODEV;
+	/* Of a packed ring these are the descriptor ring, and the driver's and our event area. */
 	ring->g_desc = vring.desc;
 	ring->g_avail = vring.avail;
 	ring->g_used = vring.used;
 	ring->size = vring.size;
 	ring->kickfd = vring.kickfd;
 	ring->callfd = vring.callfd;
+	ring->log_guest_addr = vring.log_guest_addr;
+	get_dirty_log(e, ring);
 	return ring->g_desc && ring->g_avail && ring->g_used ? 0 : -ENODEV;
 }
 
@@ -372,7 +401,9 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 			return refuse(e, msg);
 		/* ENABLE of a queue that runs changes nothing; all else does. */
 		if (!(msg->request == VRTC_VHOST_SET_VRING_ENABLE && msg->payload.state.num))
-			stop_queue(e, index);
+			stop_queue(e, index,
+				msg->request == VRTC_VHOST_SET_VRING_ENABLE ||
+					msg->request == VRTC_VHOST_GET_VRING_BASE);
 		if (msg->request == VRTC_VHOST_GET_VRING_BASE && index == VIRTIO_RTC_REQUESTQ)
 			e->maybe_reset = true;
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -386,11 +417,22 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		vrtc_vhost_msg_close_fds(msg);
 		return RTE_VHOST_MSG_RESULT_OK;
 	case VRTC_VHOST_SET_MEM_TABLE:
-		stop_queues(e);
+		stop_queues(e, false);
 		e->mem_ok = false;
 		break;
+	case VRTC_VHOST_SET_LOG_BASE:
+		/*
+		 * DPDK 24.11 maps the log from the offset on, and adds the offset once more: its
+		 * log is outside of its mapping. QEMU's offset is 0.
+		 */
+		if (!e->has_log || msg->bytes != sizeof(msg->payload.log) ||
+			msg->payload.log.mmap_offset != 0 || msg->payload.log.mmap_bytes == 0 ||
+			!vrtc_vhost_msg_has_file(msg, msg->payload.log.mmap_bytes))
+			return refuse(e, msg);
+		stop_queues(e, false);
+		break;
 	case VRTC_VHOST_SET_FEATURES:
-		stop_queues(e);
+		stop_queues(e, false);
 		break;
 	case VRTC_VHOST_GET_QUEUE_NUM:
 		/* rte_vhost would answer 128, the most that it can manage. */
@@ -414,6 +456,8 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		e->has_config = msg->bytes == sizeof(msg->payload.u64) &&
 				msg->payload.u64 & CONFIG_FEATURE &&
 				vrtc_guest_counter_wants_message(&e->session.counter);
+		e->has_log = msg->bytes == sizeof(msg->payload.u64) &&
+			     msg->payload.u64 & 1ULL << VRTC_VHOST_PROTOCOL_F_LOG_SHMFD;
 		break;
 	default:
 		/*
@@ -489,7 +533,7 @@ static int ring_state_changed(int vid, uint16_t index, int enable)
 		if (enable)
 			start_queues(e);
 		else
-			stop_queue(e, index);
+			stop_queue(e, index, false);
 	}
 	pthread_mutex_unlock(&backend.mutex);
 	return 0;
@@ -506,7 +550,7 @@ static struct vrtc_endpoint *find_by_path(const char *path)
 
 static void forget_connection(struct vrtc_endpoint *e)
 {
-	stop_queues(e);
+	stop_queues(e, false);
 	memset(e->ready, 0, sizeof(e->ready));
 	e->mem_ok = false;
 	vrtc_guest_counter_forget(&e->session.counter);
@@ -551,6 +595,7 @@ static int connection_opened(int vid)
 		memset(e->announced, 0, sizeof(e->announced));
 		e->claimed = false;
 		e->has_config = false;
+		e->has_log = false;
 		e->maybe_reset = true;
 		e->complaints = 0;
 		backend.by_vid[vid] = e;

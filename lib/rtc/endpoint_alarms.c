@@ -138,9 +138,11 @@ int vrtc_endpoint_alarms_start(struct vrtc_endpoint_alarms *ea,
 	return rc;
 }
 
-uint16_t vrtc_endpoint_alarms_stop(struct vrtc_endpoint_alarms *ea)
+uint16_t vrtc_endpoint_alarms_stop(struct vrtc_endpoint_alarms *ea, bool leave)
 {
 	(void)ask(ea, VRTC_ALARM_STOP_QUEUE);
 	ea->alarmq_runs = false;
+	if (leave)
+		vrtc_vring_leave(&ea->client->alarms.alarmq);
 	return vrtc_vring_base(&ea->client->alarms.alarmq);
 }

@@ -74,10 +74,11 @@ void vrtc_endpoint_alarms_reset(struct vrtc_endpoint_alarms *ea);
 /*
  * The alarmq starts and stops.
  *
+ * @param leave  the front-end asks where the queue goes on, see vrtc_vring_leave()
  * @return  start: 0, or -EINVAL and why; stop: where the queue goes on, for GET_VRING_BASE
  */
 int vrtc_endpoint_alarms_start(struct vrtc_endpoint_alarms *ea,
 	const struct vrtc_session_ring *ring, const struct vrtc_guestmem *mem, const char **why);
-uint16_t vrtc_endpoint_alarms_stop(struct vrtc_endpoint_alarms *ea);
+uint16_t vrtc_endpoint_alarms_stop(struct vrtc_endpoint_alarms *ea, bool leave);
 
 #endif

@@ -75,3 +75,17 @@ bool vrtc_guestmem_holds(const struct vrtc_guestmem *mem, const void *g_start, u
 	}
 	return false;
 }
+
+bool vrtc_guestmem_gpa(const struct vrtc_guestmem *mem, const void *g_start, uint64_t *gpa)
+{
+	for (unsigned i = 0; i < mem->n; i++) {
+		const struct vrtc_guestmem_region *r = &mem->region[i];
+		uint64_t offset = (uint64_t)((uintptr_t)g_start - (uintptr_t)r->g_base);
+
+		if (offset < r->bytes) {
+			*gpa = r->gpa + offset;
+			return true;
+		}
+	}
+	return false;
+}

@@ -87,4 +87,7 @@ static inline void *vrtc_guestmem_map_near(const struct vrtc_guestmem *mem, unsi
  */
 bool vrtc_guestmem_holds(const struct vrtc_guestmem *mem, const void *g_start, uint64_t bytes);
 
+/* The guest's address of what is mapped at g_start; false: it is in no region. */
+bool vrtc_guestmem_gpa(const struct vrtc_guestmem *mem, const void *g_start, uint64_t *gpa);
+
 #endif

@@ -199,7 +199,7 @@ void vrtc_session_settle(struct vrtc_session *s)
 
 bool vrtc_session_is_fresh(const struct vrtc_session *s)
 {
-	return vrtc_vring_base(&s->requestq) == 0;
+	return vrtc_vring_is_at_start(&s->requestq);
 }
 
 /* What a predecessor of ours left half done; see alarm_ledger.h. */
@@ -241,8 +241,12 @@ int vrtc_session_ring_config(const struct vrtc_session_ring *ring, const struct 
 		.g_device = ring->g_used,
 		.size = (uint16_t)ring->size,
 		.base = ring->base,
+		.packed = ring->features & (1ULL << VIRTIO_F_RING_PACKED),
 		.event_idx = ring->features & (1ULL << VIRTIO_RING_F_EVENT_IDX),
 		.indirect = ring->features & (1ULL << VIRTIO_RING_F_INDIRECT_DESC),
+		.g_dirty_bits = ring->g_dirty_bits,
+		.dirty_bytes = ring->dirty_bytes,
+		.log_guest_addr = ring->log_guest_addr,
 	};
 	return 0;
 }

@@ -77,6 +77,10 @@ struct vrtc_session_ring {
 	int kickfd;
 	int callfd;
 	uint64_t features; /* negotiated */
+	/* The log of a live migration, while there is one (VHOST_F_LOG_ALL); NULL: none. */
+	uint8_t *g_dirty_bits;
+	uint64_t dirty_bytes;
+	uint64_t log_guest_addr;
 };
 
 /*

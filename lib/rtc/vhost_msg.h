@@ -8,8 +8,10 @@
 #ifndef VRTC_VHOST_MSG_H
 #define VRTC_VHOST_MSG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rte_version.h>
@@ -20,6 +22,7 @@ enum vrtc_vhost_request {
 	VRTC_VHOST_SET_OWNER = 3,
 	VRTC_VHOST_RESET_OWNER = 4,
 	VRTC_VHOST_SET_MEM_TABLE = 5,
+	VRTC_VHOST_SET_LOG_BASE = 6,
 	VRTC_VHOST_SET_VRING_NUM = 8,
 	VRTC_VHOST_SET_VRING_ADDR = 9,
 	VRTC_VHOST_SET_VRING_BASE = 10,
@@ -35,8 +38,10 @@ enum vrtc_vhost_request {
 	VRTC_VHOST_SET_CONFIG = 25,
 };
 
+#define VRTC_VHOST_F_LOG_ALL            26
 #define VRTC_VHOST_F_PROTOCOL_FEATURES  30
 #define VRTC_VHOST_PROTOCOL_F_MQ        0
+#define VRTC_VHOST_PROTOCOL_F_LOG_SHMFD 1
 #define VRTC_VHOST_PROTOCOL_F_REPLY_ACK 3
 #define VRTC_VHOST_PROTOCOL_F_CONFIG    9
 
@@ -55,6 +60,10 @@ struct vrtc_vhost_msg {
 			uint32_t index;
 			uint32_t num;
 		} state;
+		struct {
+			uint64_t mmap_bytes;
+			uint64_t mmap_offset;
+		} log;
 		struct {
 			uint32_t offset;
 			uint32_t bytes;
@@ -82,11 +91,29 @@ static inline void vrtc_vhost_msg_close_fds(void *msg)
 	}
 	memset(place + VRTC_VHOST_FDS_MAX * sizeof(int), 0, sizeof(int));
 }
+
+/* Whether the one descriptor that came along is a file of at least so many bytes. */
+static inline bool vrtc_vhost_msg_has_file(const void *msg, uint64_t bytes)
+{
+	int fds[VRTC_VHOST_FDS_MAX + 1];
+	struct stat st;
+
+	memcpy(fds, (const char *)msg + VRTC_VHOST_FDS_OFFSET, sizeof(fds));
+	return fds[VRTC_VHOST_FDS_MAX] == 1 && fstat(fds[0], &st) == 0 && st.st_size >= 0 &&
+	       (uint64_t)st.st_size >= bytes;
+}
 #else
 /* Not known for this version: the descriptors of a refused message stay open. */
 static inline void vrtc_vhost_msg_close_fds(void *msg)
 {
 	(void)msg;
+}
+
+static inline bool vrtc_vhost_msg_has_file(const void *msg, uint64_t bytes)
+{
+	(void)msg;
+	(void)bytes;
+	return true;
 }
 #endif
 

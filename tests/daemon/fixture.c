@@ -218,8 +218,14 @@ int fixture_group_teardown(void **state)
 
 void fixture_config(const struct fixture *f, struct vfe_config *cfg)
 {
+	const char *ring = getenv("FIXTURE_RING");
+
 	vfe_config_default(cfg, f->socket);
 	cfg->timeout_ms = FIXTURE_WAIT_MS;
+	if (ring && strcmp(ring, "packed") == 0) {
+		cfg->features |= UINT64_C(1) << VFE_F_RING_PACKED;
+		cfg->features_required |= UINT64_C(1) << VFE_F_RING_PACKED;
+	}
 }
 
 void fixture_connect_as(struct vfe_session *s, const struct vfe_config *cfg)

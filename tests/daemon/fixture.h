@@ -84,7 +84,7 @@ void fixture_connect(struct fixture *f, struct vfe_session *s);
 /* The same with a configuration. */
 void fixture_connect_as(struct vfe_session *s, const struct vfe_config *cfg);
 
-/* cfg of fixture_connect(). */
+/* cfg of fixture_connect(). With FIXTURE_RING=packed in the environment, of packed rings. */
 void fixture_config(const struct fixture *f, struct vfe_config *cfg);
 
 /* The host's clocks, in ns. */

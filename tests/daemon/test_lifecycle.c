@@ -406,6 +406,30 @@ static void a_broken_ring_is_left_alone_until_the_driver_resets_the_device(void 
 	vfe_session_fini(&s);
 }
 
+/* A boot loader on split rings, the system behind it on packed ones, and so on. */
+static void rings_of_either_kind_follow_each_other_at_each_reset(void **state)
+{
+	const uint64_t packed = UINT64_C(1) << VFE_F_RING_PACKED;
+	struct vfe_config cfg;
+	struct vfe_session s;
+
+	(void)state;
+	fixture_config(&fixture_group, &cfg);
+	fixture_connect_as(&s, &cfg);
+	for (unsigned i = 0; i < 8; i++) {
+		uint64_t wanted = i / 2 % 2 ? cfg.features & ~packed : cfg.features | packed;
+
+		assert_int_equal(vfe_session_reset_as(&s, wanted, 1), 0);
+		assert_int_equal(s.features, wanted);
+		for (unsigned n = 0; n < 300; n++)
+			fixture_check_reading(&s);
+		assert_int_equal(vfe_session_stop(&s), 0);
+		assert_int_equal(vfe_session_resume(&s), 0);
+		fixture_check_reading(&s);
+	}
+	vfe_session_fini(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -424,6 +448,7 @@ int main(void)
 		cmocka_unit_test(a_message_that_was_not_offered_ends_its_connection_alone),
 		cmocka_unit_test(in_client_mode_the_daemon_connects_and_connects_again),
 		cmocka_unit_test(a_broken_ring_is_left_alone_until_the_driver_resets_the_device),
+		cmocka_unit_test(rings_of_either_kind_follow_each_other_at_each_reset),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);

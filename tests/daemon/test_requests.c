@@ -154,7 +154,8 @@ static void read_in_pieces(struct vfe_session *s, uint64_t gpa, uint32_t req_cut
 			}
 		}
 	}
-	if (mixed) {
+	/* "A driver MUST NOT write direct descriptors with [INDIRECT] linked by [NEXT]": packed. */
+	if (mixed && !ring->packed) {
 		/* The first piece directly, the rest through a table at the end of the chain. */
 		struct vfe_desc *table = vfe_mem_host(&s->mem, gpa + 256, 16 * (n - 1));
 		uint16_t head;

@@ -22,7 +22,7 @@ CLANG_FORMAT_MAJOR = 14
 
 # Core headers without a .c of their own; the others go by rtc_core_sources of lib/rtc/meson.build.
 CORE_LONE_HEADERS = {"alarm.h", "alarm_retain.h", "wire.h", "nstime.h",
-                     "phc_line.h"}
+                     "phc_line.h", "vring_chain.h", "vring_kinds.h"}
 # What the core may have of the system: ISO C, and what names the byte order. Whoever adds to this
 # makes the core less pure: no clocks, files, sockets or threads.
 CORE_SYSTEM = {

@@ -395,7 +395,6 @@ static void sizes_that_are_no_ring_are_refused(void **state)
 	assert_int_equal(vfe_mem_add(&mem, 0, 0x3000, 0), 0);
 	assert_int_equal(vfe_ring_init(&r, &mem, 0, 0), -EINVAL);
 	assert_int_equal(vfe_ring_init(&r, &mem, 3, 0), -EINVAL);
-	assert_int_equal(vfe_ring_init(&r, &mem, 4, 1ull << VFE_F_RING_PACKED), -ENOTSUP);
 	assert_int_equal(vfe_ring_init(&r, &mem, 1024, 0), -ENOSPC);
 	vfe_ring_fini(&r);
 	vfe_mem_fini(&mem);
