@@ -17,6 +17,7 @@
 #include <rte_vhost.h>
 
 #include "log.h"
+#include "memory_fault.h"
 #include "node_memory.h"
 #include "peer.h"
 #include "placement.h"
@@ -53,6 +54,8 @@ struct vrtc_endpoint {
 	bool claimed;               /* by this connection's driver: alarms */
 	bool maybe_reset;           /* stopped or new: if the requestq begins anew, it was reset */
 	unsigned complaints;        /* log lines about this connection */
+	atomic_bool memory_gone;    /* set by memory_fault.c: its file was truncated */
+	bool hung_up;               /* for that reason: nothing is started any more */
 	struct vrtc_poller *poller; /* NULL: the requestq is stopped */
 	bool has_alarms;
 	struct vrtc_endpoint_alarms alarms; /* if it has */
@@ -151,6 +154,8 @@ static int get_guest_memory(struct vrtc_endpoint *e)
 			(void *)(uintptr_t)region->host_user_addr);
 	}
 	free(mem);
+	if (rc == 0)
+		vrtc_memory_fault_watch((unsigned)e->vid, &e->session.mem, &e->memory_gone);
 	return rc;
 }
 
@@ -294,7 +299,7 @@ static void start_alarmq(struct vrtc_endpoint *e)
 
 static void start_queues(struct vrtc_endpoint *e)
 {
-	if (e->closing || !e->mem_ok)
+	if (e->closing || e->hung_up || !e->mem_ok)
 		return;
 	start_requestq(e);
 	start_alarmq(e);
@@ -387,6 +392,7 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		return RTE_VHOST_MSG_RESULT_OK;
 	case VRTC_VHOST_SET_MEM_TABLE:
 		stop_queues(e);
+		vrtc_memory_fault_forget((unsigned)e->vid);
 		e->mem_ok = false;
 		break;
 	case VRTC_VHOST_SET_FEATURES:
@@ -453,8 +459,10 @@ static enum rte_vhost_msg_result pre_message(int vid, void *opaque)
 
 	pthread_mutex_lock(&backend.mutex);
 	e = find_by_vid(vid);
-	if (e)
+	if (e) {
+		vrtc_memory_fault_expect(&e->memory_gone);
 		result = before_message(e, opaque);
+	}
 	pthread_mutex_unlock(&backend.mutex);
 	return result;
 }
@@ -507,6 +515,7 @@ static struct vrtc_endpoint *find_by_path(const char *path)
 static void forget_connection(struct vrtc_endpoint *e)
 {
 	stop_queues(e);
+	vrtc_memory_fault_forget((unsigned)e->vid);
 	memset(e->ready, 0, sizeof(e->ready));
 	e->mem_ok = false;
 	vrtc_guest_counter_forget(&e->session.counter);
@@ -553,6 +562,8 @@ static int connection_opened(int vid)
 		e->has_config = false;
 		e->maybe_reset = true;
 		e->complaints = 0;
+		e->hung_up = false;
+		atomic_store(&e->memory_gone, false);
 		backend.by_vid[vid] = e;
 		rc = rte_vhost_extern_callback_register(vid, &message_ops, NULL);
 		if (rc) {
@@ -592,6 +603,7 @@ static const struct rte_vhost_device_ops device_ops = {
 int vrtc_backend_init(const struct vrtc_backend_config *config)
 {
 	struct vrtc_alarm_lcores *alarm_lcores = &backend.alarm_lcores;
+	int rc;
 
 	backend.config = *config;
 	alarm_lcores->lcore = config->alarm_lcore;
@@ -605,7 +617,8 @@ int vrtc_backend_init(const struct vrtc_backend_config *config)
 	backend.attention_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (backend.attention_fd < 0)
 		return -errno;
-	return backend.attention_fd;
+	rc = vrtc_memory_fault_init(backend.attention_fd);
+	return rc ? rc : backend.attention_fd;
 }
 
 /* The alarms begin to run here, before any driver comes: a predecessor may have left some. */
@@ -707,6 +720,19 @@ static void report_alarmq(struct vrtc_endpoint *e)
 			"the next one");
 }
 
+/* What is in its place is no guest's memory any more, and nothing can be served from it. */
+static void report_memory(struct vrtc_endpoint *e)
+{
+	if (e->vid < 0 || e->hung_up || !atomic_load(&e->memory_gone))
+		return;
+	VRTC_LOG(WARNING, "%s: the file behind the guest's memory was truncated; connection closed",
+		e->config.name);
+	e->hung_up = true;
+	stop_queues(e);
+	/* rte_vhost reads the end of the connection, and unmaps the memory. */
+	vrtc_peer_hang_up(e->config.socket_path, e->config.client);
+}
+
 void vrtc_backend_report(void)
 {
 	eventfd_t ignored;
@@ -714,6 +740,7 @@ void vrtc_backend_report(void)
 	(void)eventfd_read(backend.attention_fd, &ignored);
 	pthread_mutex_lock(&backend.mutex);
 	for (struct vrtc_endpoint *e = backend.endpoints; e; e = e->next) {
+		report_memory(e);
 		/* Acquire: pairs with the release of the lcore that found the fault. */
 		if (atomic_exchange_explicit(&e->session.faulty, false, memory_order_acquire))
 			COMPLAIN(e, "requestq is broken: %s; not served until the driver resets it",
