@@ -27,6 +27,8 @@
 #define VIDS_MAX       1024 /* rte_vhost's RTE_MAX_VHOST_DEVICE */
 /* A front-end can make us refuse its rings as often as it likes, but not fill the log. */
 #define COMPLAINTS_MAX 4
+/* Half a message, or answers that nobody reads, hold up everybody's control path for so long. */
+#define MESSAGE_WAIT_S 1
 
 #define DEVICE_FEATURES                                                                            \
 	(1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_INDIRECT_DESC |                        \
@@ -555,6 +557,7 @@ static int connection_opened(int vid)
 		e->vid = vid;
 		/* In client mode rte_vhost connects once the old connection is closed. */
 		e->peer_fd = e->config.client ? -ENOTSUP : vrtc_peer_find(path, false);
+		vrtc_peer_bound_waits(path, e->config.client, MESSAGE_WAIT_S);
 		e->mem_ok = false;
 		memset(e->ready, 0, sizeof(e->ready));
 		memset(e->announced, 0, sizeof(e->announced));

@@ -63,7 +63,7 @@ static atomic_bool *find(uintptr_t address)
 	return NULL;
 }
 
-/* Zeroes in place of the page. Part of a mapping of huge pages cannot be replaced: all of one is. */
+/* Zeroes in place of the page. Of a huge page no part can be replaced: the whole of it is. */
 static bool put_zeroes(uintptr_t address)
 {
 	static const size_t page_bytes[] = {(size_t)4 << 10, (size_t)16 << 10, (size_t)64 << 10,

@@ -5,11 +5,11 @@
  * goes on, the connection is marked, and the main thread closes it. A SIGBUS of any other kind
  * ends the process as it always did.
  *
- * A front-end cannot be asked for more: F_SEAL_SHRINK is its own choice, and QEMU's guests have
- * files on hugetlbfs or tmpfs, which cannot be sealed.
+ * A front-end cannot be asked for more: F_SEAL_SHRINK is its own choice, and the memory of
+ * QEMU's guests may be a file on hugetlbfs or tmpfs, which cannot be sealed.
  *
- * Threads: the table is written by the control threads, one at a time (backend.c's mutex), and read
- * by the signal handler of any thread, without a lock. A connection's memory is in it while an lcore
+ * Threads: the table is written by the control threads, one at a time (backend.c's mutex), and
+ * read by the signal handler of any thread, without a lock. A connection's memory is in it while an lcore
  * may touch it. rte_vhost's own threads touch it earlier than we know where it is: see
  * vrtc_memory_fault_expect().
  */

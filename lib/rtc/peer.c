@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -84,10 +85,21 @@ void vrtc_peer_hang_up(const char *path, bool client)
 
 	if (fd < 0)
 		return;
-	/* rte_vhost may have closed it meanwhile, and its number may be another one's: ours is not. */
+	/* rte_vhost may have closed it meanwhile; its number may be another one's, ours is not. */
 	if (is_connection(fd, path, client))
 		(void)shutdown(fd, SHUT_RDWR);
 	close(fd);
+}
+
+void vrtc_peer_bound_waits(const char *path, bool client, unsigned timeout_s)
+{
+	const struct timeval bound = {.tv_sec = timeout_s};
+	int found = vrtc_peer_find(path, client);
+
+	if (found < 0)
+		return;
+	(void)setsockopt(found, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof(bound));
+	(void)setsockopt(found, SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof(bound));
 }
 
 /* The 22nd field of /proc/PID/stat; the second is a name that may hold anything, in parentheses. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A daemon with two devices: one for the test to be hostile to, and one whose guest, a thread of its
- * own, reads a clock all the while and wants each reading right.
+ * A daemon with two devices: one for the test to be hostile to, and one whose guest, a thread of
+ * its own, reads a clock all the while and wants each reading right.
  */
 #ifndef NEIGHBOUR_H
 #define NEIGHBOUR_H
 
-#include "fixture.h"
+#include "../daemon/fixture.h"
 
 /* The daemon of this group; fixture_connect() on it is a session with the hostile's device. */
 extern struct fixture neighbour_fixture;

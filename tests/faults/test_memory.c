@@ -132,7 +132,7 @@ static void a_file_truncated_before_the_message_costs_its_connection_or_nothing(
 		assert_int_equal(vfe_session_set_mem_table(&s), 0);
 		/* Pages by pages: which of the rings' is gone when rte_vhost translates them? */
 		assert_int_equal(ftruncate(s.mem.regions[0].fd, (off_t)(i % 5) * 4096), 0);
-		/* Messages alone: SET_VRING_ADDR without a kick, the rings are not looked at here. */
+		/* Messages alone: the rings are not looked at here. */
 		for (unsigned q = 0; q < 1; q++) {
 			struct vfe_msg msg = {
 				.header = {VFE_MSG_SET_VRING_NUM, VFE_MSG_VERSION, 8},
