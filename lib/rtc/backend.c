@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -46,18 +49,19 @@
 struct vrtc_endpoint {
 	struct vrtc_session session;
 	struct vrtc_endpoint_config config;
-	int vid;                    /* of the present connection, -1: none */
-	int peer_fd;                /* its socket, rte_vhost's; or as vrtc_peer_find() says */
-	bool closing;               /* no queue is started any more */
-	bool mem_ok;                /* rte_vhost has the guest's memory mapped */
-	bool ready[N_QUEUES];       /* rte_vhost says that the queue can be served */
-	bool announced[N_QUEUES];   /* its first start of this connection was logged */
-	bool has_config;            /* VHOST_USER_PROTOCOL_F_CONFIG is negotiated */
-	bool claimed;               /* by this connection's driver: alarms */
-	bool maybe_reset;           /* stopped or new: if the requestq begins anew, it was reset */
-	unsigned complaints;        /* log lines about this connection */
-	atomic_bool memory_gone;    /* set by memory_fault.c: its file was truncated */
-	bool hung_up;               /* for that reason: nothing is started any more */
+	int vid;                  /* of the present connection, -1: none */
+	int peer_fd;              /* its socket, rte_vhost's; or as vrtc_peer_find() says */
+	int socket_fd;            /* the same in either mode, for rte_vhost's own thread; or < 0 */
+	bool closing;             /* no queue is started any more */
+	bool mem_ok;              /* rte_vhost has the guest's memory mapped */
+	bool ready[N_QUEUES];     /* rte_vhost says that the queue can be served */
+	bool announced[N_QUEUES]; /* its first start of this connection was logged */
+	bool has_config;          /* VHOST_USER_PROTOCOL_F_CONFIG is negotiated */
+	bool claimed;             /* by this connection's driver: alarms */
+	bool maybe_reset;         /* stopped or new: if the requestq begins anew, it was reset */
+	unsigned complaints;      /* log lines about this connection */
+	atomic_bool memory_gone;  /* set by memory_fault.c: its file was truncated */
+	bool hung_up;             /* for that reason: nothing is started any more */
 	struct vrtc_poller *poller; /* NULL: the requestq is stopped */
 	bool has_alarms;
 	struct vrtc_endpoint_alarms alarms; /* if it has */
@@ -331,7 +335,9 @@ static bool names_queue(const struct vrtc_vhost_msg *msg, uint32_t *index)
 /* Refuses a message: closes what came with it, and has rte_vhost close the connection. */
 static enum rte_vhost_msg_result refuse(struct vrtc_endpoint *e, struct vrtc_vhost_msg *msg)
 {
-	COMPLAIN(e, "vhost-user message %u: not offered, or a bad size or queue; connection closed",
+	COMPLAIN(e,
+		"vhost-user message %u: not offered, a bad size, queue or region, or answers are not read; "
+		"connection closed",
 		msg->request);
 	vrtc_vhost_msg_close_fds(msg);
 	/* With NEED_REPLY rte_vhost would report the error and keep the connection. */
@@ -370,6 +376,37 @@ static enum rte_vhost_msg_result take_map(struct vrtc_endpoint *e, struct vrtc_v
 	return RTE_VHOST_MSG_RESULT_OK;
 }
 
+/*
+ * Regions that rte_vhost would fail to map, when it loses their descriptor, and files that are
+ * shorter than told, of which each page behind the end would be a SIGBUS.
+ */
+static bool is_mappable(const struct vrtc_vhost_msg *msg)
+{
+	uint32_t n = msg->payload.memory.n;
+
+	if (n > RTE_DIM(msg->payload.memory.region) ||
+		msg->bytes < offsetof(struct vrtc_vhost_msg, payload.memory.region[n]) -
+				     offsetof(struct vrtc_vhost_msg, payload))
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t offset = msg->payload.memory.region[i].offset;
+		uint64_t bytes = msg->payload.memory.region[i].bytes;
+		int fd = vrtc_vhost_msg_fd(msg, i);
+		struct stat file;
+
+		if (bytes == 0 || bytes > (uint64_t)INT64_MAX ||
+			offset > (uint64_t)INT64_MAX - bytes)
+			return false;
+		/* A device (DAX) has no size; anything else that can be mapped has. */
+		if (fd >= 0 &&
+			(fstat(fd, &file) ||
+				(S_ISREG(file.st_mode) ? offset + bytes > (uint64_t)file.st_size
+						       : !S_ISCHR(file.st_mode))))
+			return false;
+	}
+	return true;
+}
+
 static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct vrtc_vhost_msg *msg)
 {
 	uint32_t index;
@@ -393,6 +430,8 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		vrtc_vhost_msg_close_fds(msg);
 		return RTE_VHOST_MSG_RESULT_OK;
 	case VRTC_VHOST_SET_MEM_TABLE:
+		if (!is_mappable(msg))
+			return refuse(e, msg);
 		stop_queues(e);
 		vrtc_memory_fault_forget((unsigned)e->vid);
 		e->mem_ok = false;
@@ -402,6 +441,7 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		break;
 	case VRTC_VHOST_GET_QUEUE_NUM:
 		/* rte_vhost would answer 128, the most that it can manage. */
+		vrtc_vhost_msg_close_fds(msg);
 		msg->payload.u64 = N_QUEUES;
 		msg->bytes = sizeof(msg->payload.u64);
 		return RTE_VHOST_MSG_RESULT_REPLY;
@@ -452,6 +492,17 @@ static void after_message(struct vrtc_endpoint *e, const struct vrtc_vhost_msg *
 	}
 }
 
+/*
+ * Whether the front-end reads our answers. The socket says no when a quarter of its buffer is full,
+ * some 70 answers of which none was read; a few more, and rte_vhost would block in the next one.
+ */
+static bool is_read(const struct vrtc_endpoint *e)
+{
+	struct pollfd answers = {.fd = e->socket_fd, .events = POLLOUT};
+
+	return e->socket_fd < 0 || poll(&answers, 1, 0) != 0;
+}
+
 /* rte_vhost's callbacks. */
 
 static enum rte_vhost_msg_result pre_message(int vid, void *opaque)
@@ -463,7 +514,10 @@ static enum rte_vhost_msg_result pre_message(int vid, void *opaque)
 	e = find_by_vid(vid);
 	if (e) {
 		vrtc_memory_fault_expect(&e->memory_gone);
-		result = before_message(e, opaque);
+		result = is_read(e) ? before_message(e, opaque) : refuse(e, opaque);
+	} else {
+		/* The last words of a front-end that is gone: see drop_dead_connection(). */
+		vrtc_vhost_msg_close_fds(opaque);
 	}
 	pthread_mutex_unlock(&backend.mutex);
 	return result;
@@ -557,7 +611,9 @@ static int connection_opened(int vid)
 		e->vid = vid;
 		/* In client mode rte_vhost connects once the old connection is closed. */
 		e->peer_fd = e->config.client ? -ENOTSUP : vrtc_peer_find(path, false);
-		vrtc_peer_bound_waits(path, e->config.client, MESSAGE_WAIT_S);
+		e->socket_fd = e->config.client ? vrtc_peer_find(path, true) : e->peer_fd;
+		if (e->socket_fd >= 0)
+			vrtc_peer_bound_waits(e->socket_fd, MESSAGE_WAIT_S);
 		e->mem_ok = false;
 		memset(e->ready, 0, sizeof(e->ready));
 		memset(e->announced, 0, sizeof(e->announced));

@@ -91,15 +91,12 @@ void vrtc_peer_hang_up(const char *path, bool client)
 	close(fd);
 }
 
-void vrtc_peer_bound_waits(const char *path, bool client, unsigned timeout_s)
+void vrtc_peer_bound_waits(int fd, unsigned timeout_s)
 {
 	const struct timeval bound = {.tv_sec = timeout_s};
-	int found = vrtc_peer_find(path, client);
 
-	if (found < 0)
-		return;
-	(void)setsockopt(found, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof(bound));
-	(void)setsockopt(found, SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof(bound));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof(bound));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof(bound));
 }
 
 /* The 22nd field of /proc/PID/stat; the second is a name that may hold anything, in parentheses. */
