@@ -5,12 +5,12 @@
  * goes on, the connection is marked, and the main thread closes it. A SIGBUS of any other kind
  * ends the process as it always did.
  *
- * A front-end cannot be asked for more: F_SEAL_SHRINK is its own choice, and the memory of
- * QEMU's guests may be a file on hugetlbfs or tmpfs, which cannot be sealed.
+ * No front-end can be asked for more: F_SEAL_SHRINK is its own choice, and files on hugetlbfs or a
+ * tmpfs, which QEMU takes for guests' memory, cannot be sealed.
  *
  * Threads: the table is written by the control threads, one at a time (backend.c's mutex), and
- * read by the signal handler of any thread, without a lock. A connection's memory is in it while an lcore
- * may touch it. rte_vhost's own threads touch it earlier than we know where it is: see
+ * read by the signal handler of any thread, without a lock. A connection's memory is in it while an
+ * lcore may touch it. rte_vhost's own threads touch it earlier than we know where it is: see
  * vrtc_memory_fault_expect().
  */
 #ifndef VRTC_MEMORY_FAULT_H

@@ -42,8 +42,8 @@ bool vrtc_peer_is_gone(int fd);
 void vrtc_peer_hang_up(const char *path, bool client);
 
 /*
- * Bounds how long a read or a write of a connection may block: rte_vhost takes a read that fails for
- * the connection's end. For the thread that is about to read from it.
+ * Bounds how long a read or a write of a connection may block: rte_vhost takes a read that fails
+ * for the connection's end. For the thread that is about to read from it.
  */
 void vrtc_peer_bound_waits(int fd, unsigned timeout_s);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Front-ends that do not keep to the protocol. Whatever they say, the process lives, the neighbour's
- * readings are right, the device is there for the next front-end, and descriptors and memory of the
- * daemon are back where they were.
+ * Front-ends that do not keep to the protocol. Whatever they say, the process lives, the
+ * neighbour's readings are right, the device is there for the next front-end, and descriptors and
+ * memory of the daemon are back where they were.
  *
  * $DPDK_RTC_FAULTS_TIMES multiplies the repetitions; $DPDK_RTC_FAULTS_SEED begins another sequence.
  */
