@@ -24,6 +24,12 @@
 #define TRUNCATED "the file behind the guest's memory was truncated; connection closed"
 #define ROUNDS    20
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
 /* The exit statuses of a hostile front-end. */
 enum { CLOSED, NO_SESSION, NO_REQUEST, NO_TRUNCATION, STILL_OPEN };
 
@@ -180,16 +186,13 @@ static void a_sigbus_that_was_sent_ends_the_process_as_ever(void **state)
 	struct fixture f;
 
 	(void)state;
-	if (getenv("DPDK_RTC"))
-		skip(); /* a wrapper's process ends in its own way */
+	/* A wrapper's process ends in its own way, and a sanitizer's with a report. */
+	if (getenv("DPDK_RTC") || SANITIZED)
+		skip();
 	fixture_init(&f);
 	fixture_start_one(&f);
 	assert_int_equal(child_signal(&f.daemon, SIGBUS), 0);
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	assert_true(child_wait(&f.daemon, FIXTURE_WAIT_MS) != 0);
-#else
 	assert_int_equal(child_wait(&f.daemon, FIXTURE_WAIT_MS), 128 + SIGBUS);
-#endif
 	fixture_fini(&f);
 }
 
