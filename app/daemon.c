@@ -29,6 +29,7 @@
 #include "lcore_roles.h"
 #include "log.h"
 #include "poller.h"
+#include "privileges.h"
 #include "socket_path.h"
 #include "sources.h"
 #include "telemetry.h"
@@ -234,6 +235,7 @@ static int open_endpoints(struct daemon *d)
 
 static int start(struct daemon *d, struct vrtc_leap_table *leap)
 {
+	const char *privileges;
 	cpu_set_t control;
 	bool shared_cpu;
 
@@ -241,8 +243,10 @@ static int start(struct daemon *d, struct vrtc_leap_table *leap)
 	if (d->clock_set_fd < 0 || arm_clock_set(d->clock_set_fd))
 		return fail("timerfd", strerror(errno));
 	raise_descriptor_limit();
+	privileges = app_privileges_drop(d->config);
 	if (start_eal(d->config, &shared_cpu))
 		return -1;
+	VRTC_LOG(INFO, "%s", privileges);
 
 	/* The main thread's, which the EAL has put on the main lcore's CPU. */
 	if (sched_getaffinity(0, sizeof(control), &control))

@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -17,6 +20,7 @@
 #include <rte_vhost.h>
 
 #include "log.h"
+#include "memory_fault.h"
 #include "node_memory.h"
 #include "peer.h"
 #include "placement.h"
@@ -26,6 +30,8 @@
 #define VIDS_MAX       1024 /* rte_vhost's RTE_MAX_VHOST_DEVICE */
 /* A front-end can make us refuse its rings as often as it likes, but not fill the log. */
 #define COMPLAINTS_MAX 4
+/* Half a message, or answers that nobody reads, hold up everybody's control path for so long. */
+#define MESSAGE_WAIT_S 1
 
 /*
  * Not VIRTIO_F_RING_RESET: vhost-user has no message for it. A front-end would stop and start the
@@ -50,17 +56,20 @@
 struct vrtc_endpoint {
 	struct vrtc_session session;
 	struct vrtc_endpoint_config config;
-	int vid;                    /* of the present connection, -1: none */
-	int peer_fd;                /* its socket, rte_vhost's; or as vrtc_peer_find() says */
-	bool closing;               /* no queue is started any more */
-	bool mem_ok;                /* rte_vhost has the guest's memory mapped */
-	bool ready[N_QUEUES];       /* rte_vhost says that the queue can be served */
-	bool announced[N_QUEUES];   /* its first start of this connection was logged */
-	bool has_config;            /* VHOST_USER_PROTOCOL_F_CONFIG is negotiated */
-	bool has_log;               /* VHOST_USER_PROTOCOL_F_LOG_SHMFD is */
-	bool claimed;               /* by this connection's driver: alarms */
-	bool maybe_reset;           /* stopped or new: if the requestq begins anew, it was reset */
-	unsigned complaints;        /* log lines about this connection */
+	int vid;                  /* of the present connection, -1: none */
+	int peer_fd;              /* its socket, rte_vhost's; or as vrtc_peer_find() says */
+	int socket_fd;            /* the same in either mode, for rte_vhost's own thread; or < 0 */
+	bool closing;             /* no queue is started any more */
+	bool mem_ok;              /* rte_vhost has the guest's memory mapped */
+	bool ready[N_QUEUES];     /* rte_vhost says that the queue can be served */
+	bool announced[N_QUEUES]; /* its first start of this connection was logged */
+	bool has_config;          /* VHOST_USER_PROTOCOL_F_CONFIG is negotiated */
+	bool has_log;             /* VHOST_USER_PROTOCOL_F_LOG_SHMFD is */
+	bool claimed;             /* by this connection's driver: alarms */
+	bool maybe_reset;         /* stopped or new: if the requestq begins anew, it was reset */
+	unsigned complaints;      /* log lines about this connection */
+	atomic_bool memory_gone;  /* set by memory_fault.c: its file was truncated */
+	bool hung_up;             /* for that reason: nothing is started any more */
 	struct vrtc_poller *poller; /* NULL: the requestq is stopped */
 	bool has_alarms;
 	struct vrtc_endpoint_alarms alarms; /* if it has */
@@ -164,6 +173,8 @@ static int get_guest_memory(struct vrtc_endpoint *e)
 			(void *)(uintptr_t)region->host_user_addr);
 	}
 	free(mem);
+	if (rc == 0)
+		vrtc_memory_fault_watch((unsigned)e->vid, &e->session.mem, &e->memory_gone);
 	return rc;
 }
 
@@ -323,7 +334,7 @@ static void start_alarmq(struct vrtc_endpoint *e)
 
 static void start_queues(struct vrtc_endpoint *e)
 {
-	if (e->closing || !e->mem_ok)
+	if (e->closing || e->hung_up || !e->mem_ok)
 		return;
 	start_requestq(e);
 	start_alarmq(e);
@@ -353,7 +364,9 @@ static bool names_queue(const struct vrtc_vhost_msg *msg, uint32_t *index)
 /* Refuses a message: closes what came with it, and has rte_vhost close the connection. */
 static enum rte_vhost_msg_result refuse(struct vrtc_endpoint *e, struct vrtc_vhost_msg *msg)
 {
-	COMPLAIN(e, "vhost-user message %u: not offered, or a bad size or queue; connection closed",
+	COMPLAIN(e,
+		"vhost-user message %u: not offered, a bad size, queue or region, or answers are not read; "
+		"connection closed",
 		msg->request);
 	vrtc_vhost_msg_close_fds(msg);
 	/* With NEED_REPLY rte_vhost would report the error and keep the connection. */
@@ -392,6 +405,37 @@ static enum rte_vhost_msg_result take_map(struct vrtc_endpoint *e, struct vrtc_v
 	return RTE_VHOST_MSG_RESULT_OK;
 }
 
+/*
+ * Regions that rte_vhost would fail to map, when it loses their descriptor, and files that are
+ * shorter than told, of which each page behind the end would be a SIGBUS.
+ */
+static bool is_mappable(const struct vrtc_vhost_msg *msg)
+{
+	uint32_t n = msg->payload.memory.n;
+
+	if (n > RTE_DIM(msg->payload.memory.region) ||
+		msg->bytes < offsetof(struct vrtc_vhost_msg, payload.memory.region[n]) -
+				     offsetof(struct vrtc_vhost_msg, payload))
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t offset = msg->payload.memory.region[i].offset;
+		uint64_t bytes = msg->payload.memory.region[i].bytes;
+		int fd = vrtc_vhost_msg_fd(msg, i);
+		struct stat file;
+
+		if (bytes == 0 || bytes > (uint64_t)INT64_MAX ||
+			offset > (uint64_t)INT64_MAX - bytes)
+			return false;
+		/* A device (DAX) has no size; anything else that can be mapped has. */
+		if (fd >= 0 &&
+			(fstat(fd, &file) ||
+				(S_ISREG(file.st_mode) ? offset + bytes > (uint64_t)file.st_size
+						       : !S_ISCHR(file.st_mode))))
+			return false;
+	}
+	return true;
+}
+
 static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct vrtc_vhost_msg *msg)
 {
 	uint32_t index;
@@ -417,7 +461,10 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		vrtc_vhost_msg_close_fds(msg);
 		return RTE_VHOST_MSG_RESULT_OK;
 	case VRTC_VHOST_SET_MEM_TABLE:
+		if (!is_mappable(msg))
+			return refuse(e, msg);
 		stop_queues(e, false);
+		vrtc_memory_fault_forget((unsigned)e->vid);
 		e->mem_ok = false;
 		break;
 	case VRTC_VHOST_SET_LOG_BASE:
@@ -436,6 +483,7 @@ static enum rte_vhost_msg_result before_message(struct vrtc_endpoint *e, struct 
 		break;
 	case VRTC_VHOST_GET_QUEUE_NUM:
 		/* rte_vhost would answer 128, the most that it can manage. */
+		vrtc_vhost_msg_close_fds(msg);
 		msg->payload.u64 = N_QUEUES;
 		msg->bytes = sizeof(msg->payload.u64);
 		return RTE_VHOST_MSG_RESULT_REPLY;
@@ -488,6 +536,17 @@ static void after_message(struct vrtc_endpoint *e, const struct vrtc_vhost_msg *
 	}
 }
 
+/*
+ * Whether the front-end reads our answers. The socket says no when a quarter of its buffer is full,
+ * some 70 answers of which none was read; a few more, and rte_vhost would block in the next one.
+ */
+static bool is_read(const struct vrtc_endpoint *e)
+{
+	struct pollfd answers = {.fd = e->socket_fd, .events = POLLOUT};
+
+	return e->socket_fd < 0 || poll(&answers, 1, 0) != 0;
+}
+
 /* rte_vhost's callbacks. */
 
 static enum rte_vhost_msg_result pre_message(int vid, void *opaque)
@@ -497,8 +556,13 @@ static enum rte_vhost_msg_result pre_message(int vid, void *opaque)
 
 	pthread_mutex_lock(&backend.mutex);
 	e = find_by_vid(vid);
-	if (e)
-		result = before_message(e, opaque);
+	if (e) {
+		vrtc_memory_fault_expect(&e->memory_gone);
+		result = is_read(e) ? before_message(e, opaque) : refuse(e, opaque);
+	} else {
+		/* The last words of a front-end that is gone: see drop_dead_connection(). */
+		vrtc_vhost_msg_close_fds(opaque);
+	}
 	pthread_mutex_unlock(&backend.mutex);
 	return result;
 }
@@ -551,6 +615,7 @@ static struct vrtc_endpoint *find_by_path(const char *path)
 static void forget_connection(struct vrtc_endpoint *e)
 {
 	stop_queues(e, false);
+	vrtc_memory_fault_forget((unsigned)e->vid);
 	memset(e->ready, 0, sizeof(e->ready));
 	e->mem_ok = false;
 	vrtc_guest_counter_forget(&e->session.counter);
@@ -590,6 +655,9 @@ static int connection_opened(int vid)
 		e->vid = vid;
 		/* In client mode rte_vhost connects once the old connection is closed. */
 		e->peer_fd = e->config.client ? -ENOTSUP : vrtc_peer_find(path, false);
+		e->socket_fd = e->config.client ? vrtc_peer_find(path, true) : e->peer_fd;
+		if (e->socket_fd >= 0)
+			vrtc_peer_bound_waits(e->socket_fd, MESSAGE_WAIT_S);
 		e->mem_ok = false;
 		memset(e->ready, 0, sizeof(e->ready));
 		memset(e->announced, 0, sizeof(e->announced));
@@ -598,6 +666,8 @@ static int connection_opened(int vid)
 		e->has_log = false;
 		e->maybe_reset = true;
 		e->complaints = 0;
+		e->hung_up = false;
+		atomic_store(&e->memory_gone, false);
 		backend.by_vid[vid] = e;
 		rc = rte_vhost_extern_callback_register(vid, &message_ops, NULL);
 		if (rc) {
@@ -637,6 +707,7 @@ static const struct rte_vhost_device_ops device_ops = {
 int vrtc_backend_init(const struct vrtc_backend_config *config)
 {
 	struct vrtc_alarm_lcores *alarm_lcores = &backend.alarm_lcores;
+	int rc;
 
 	backend.config = *config;
 	alarm_lcores->lcore = config->alarm_lcore;
@@ -650,7 +721,8 @@ int vrtc_backend_init(const struct vrtc_backend_config *config)
 	backend.attention_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (backend.attention_fd < 0)
 		return -errno;
-	return backend.attention_fd;
+	rc = vrtc_memory_fault_init(backend.attention_fd);
+	return rc ? rc : backend.attention_fd;
 }
 
 /* The alarms begin to run here, before any driver comes: a predecessor may have left some. */
@@ -752,6 +824,19 @@ static void report_alarmq(struct vrtc_endpoint *e)
 			"the next one");
 }
 
+/* What is in its place is no guest's memory any more, and nothing can be served from it. */
+static void report_memory(struct vrtc_endpoint *e)
+{
+	if (e->vid < 0 || e->hung_up || !atomic_load(&e->memory_gone))
+		return;
+	VRTC_LOG(WARNING, "%s: the file behind the guest's memory was truncated; connection closed",
+		e->config.name);
+	e->hung_up = true;
+	stop_queues(e, false);
+	/* rte_vhost reads the end of the connection, and unmaps the memory. */
+	vrtc_peer_hang_up(e->config.socket_path, e->config.client);
+}
+
 void vrtc_backend_report(void)
 {
 	eventfd_t ignored;
@@ -759,6 +844,7 @@ void vrtc_backend_report(void)
 	(void)eventfd_read(backend.attention_fd, &ignored);
 	pthread_mutex_lock(&backend.mutex);
 	for (struct vrtc_endpoint *e = backend.endpoints; e; e = e->next) {
+		report_memory(e);
 		/* Acquire: pairs with the release of the lcore that found the fault. */
 		if (atomic_exchange_explicit(&e->session.faulty, false, memory_order_acquire))
 			COMPLAIN(e, "requestq is broken: %s; not served until the driver resets it",

@@ -3,13 +3,16 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 /* The same socket may have been bound by another name for it. */
 static bool is_named(const struct sockaddr_un *name, const char *path)
@@ -73,6 +76,27 @@ bool vrtc_peer_is_gone(int fd)
 	struct pollfd peer = {.fd = fd, .events = POLLRDHUP};
 
 	return poll(&peer, 1, 0) == 1 && peer.revents & (POLLRDHUP | POLLHUP);
+}
+
+void vrtc_peer_hang_up(const char *path, bool client)
+{
+	int found = vrtc_peer_find(path, client);
+	int fd = found < 0 ? -1 : fcntl(found, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	/* rte_vhost may have closed it meanwhile; its number may be another one's, ours is not. */
+	if (is_connection(fd, path, client))
+		(void)shutdown(fd, SHUT_RDWR);
+	close(fd);
+}
+
+void vrtc_peer_bound_waits(int fd, unsigned timeout_s)
+{
+	const struct timeval bound = {.tv_sec = timeout_s};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof(bound));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof(bound));
 }
 
 /* The 22nd field of /proc/PID/stat; the second is a name that may hold anything, in parentheses. */

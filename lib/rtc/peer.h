@@ -36,6 +36,18 @@ int vrtc_peer_find(const char *path, bool client);
 bool vrtc_peer_is_gone(int fd);
 
 /*
+ * Ends the connection that vrtc_peer_find() finds: its reader, rte_vhost, reads the end of it and
+ * closes it. Nothing happens where none is found.
+ */
+void vrtc_peer_hang_up(const char *path, bool client);
+
+/*
+ * Bounds how long a read or a write of a connection may block: rte_vhost takes a read that fails
+ * for the connection's end. For the thread that is about to read from it.
+ */
+void vrtc_peer_bound_waits(int fd, unsigned timeout_s);
+
+/*
  * The process that made the front-end's end (that listens, where we connected).
  *
  * @return  false: unknown, as where it is in another PID namespace; *process is then all zero

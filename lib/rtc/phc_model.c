@@ -342,7 +342,7 @@ static void take_bracket(struct vrtc_phc_model *m, double estimate)
 	m->estimate_ns = clamp(estimate, m->low_ns, m->high_ns);
 }
 
-/* One look makes a time, two a frequency, and a third one agrees with both, or the clock was set. */
+/* One look makes a time, two a frequency; a third one agrees with both, or the clock was set. */
 static enum vrtc_phc_change first_looks(
 	struct vrtc_phc_model *m, const struct vrtc_phc_look *look, uint64_t counter_now)
 {

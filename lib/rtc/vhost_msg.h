@@ -70,6 +70,16 @@ struct vrtc_vhost_msg {
 			uint32_t flags;
 			uint8_t region[256]; /* the protocol's maximum */
 		} config;
+		struct {
+			uint32_t n;
+			uint32_t padding;
+			struct {
+				uint64_t gpa;
+				uint64_t bytes;
+				uint64_t user_address;
+				uint64_t offset; /* of the region in its file */
+			} region[8];
+		} memory;
 	} payload;
 } __attribute__((packed));
 
@@ -77,6 +87,15 @@ struct vrtc_vhost_msg {
 #if RTE_VERSION < RTE_VERSION_NUM(25, 3, 0, 0)
 #define VRTC_VHOST_FDS_OFFSET 644
 #define VRTC_VHOST_FDS_MAX    8
+
+/* A descriptor that came along; -1: there is none of that number. */
+static inline int vrtc_vhost_msg_fd(const void *msg, unsigned i)
+{
+	int fds[VRTC_VHOST_FDS_MAX + 1];
+
+	memcpy(fds, (const char *)msg + VRTC_VHOST_FDS_OFFSET, sizeof(fds));
+	return i < VRTC_VHOST_FDS_MAX && (int)i < fds[VRTC_VHOST_FDS_MAX] ? fds[i] : -1;
+}
 
 /* Closes what came along with a message that is not handed on to rte_vhost. */
 static inline void vrtc_vhost_msg_close_fds(void *msg)
@@ -104,6 +123,13 @@ static inline bool vrtc_vhost_msg_has_file(const void *msg, uint64_t bytes)
 }
 #else
 /* Not known for this version: the descriptors of a refused message stay open. */
+static inline int vrtc_vhost_msg_fd(const void *msg, unsigned i)
+{
+	(void)msg;
+	(void)i;
+	return -1;
+}
+
 static inline void vrtc_vhost_msg_close_fds(void *msg)
 {
 	(void)msg;
