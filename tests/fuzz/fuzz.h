@@ -82,7 +82,7 @@ static inline uint64_t fuzz_take64(struct fuzz_input *in)
 /* A copy of exactly so many bytes, so that a sanitizer sees a read beyond it; to be freed. */
 static inline void *fuzz_copy(const void *from, size_t bytes)
 {
-	void *copy = malloc(bytes ? bytes : 1);
+	void *copy = calloc(1, bytes ? bytes : 1);
 
 	FUZZ_CHECK(copy);
 	if (bytes > 0)
