@@ -82,7 +82,8 @@ static void compare(const struct vrtc_alarm_device *dev, const struct model *m)
 		FUZZ_CHECK(!(r.flags & VRTC_ALARM_RECORD_ENABLED) == !m->alarm[c].enabled);
 		FUZZ_CHECK(!(r.flags & VRTC_ALARM_RECORD_PENDING) == !m->alarm[c].owed);
 	}
-	FUZZ_CHECK(vrtc_alarm_ledger_check(dev->ledger, sizeof(*dev->ledger), clock_of, CLOCKS, &why));
+	FUZZ_CHECK(
+		vrtc_alarm_ledger_check(dev->ledger, sizeof(*dev->ledger), clock_of, CLOCKS, &why));
 }
 
 /* The clocks of one timescale show now_ns: what a turn of the alarm lcore does. */
@@ -171,8 +172,8 @@ static void take_over(struct vrtc_alarm_device *dev, struct model *m, struct vrt
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-	static const char *const names[CLOCKS] = {"utc-smeared+alarm", "utc+alarm", "utc+alarm",
-		"tai", "monotonic+alarm"};
+	static const char *const names[CLOCKS] = {
+		"utc-smeared+alarm", "utc+alarm", "utc+alarm", "tai", "monotonic+alarm"};
 	static struct vrtc_alarm_ledger ledger;
 	static struct vrtc_alarm_device dev;
 	struct vrtc_agenda_slot slots[VRTC_TIMESCALES][2 * CLOCKS];

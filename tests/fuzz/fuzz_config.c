@@ -40,7 +40,8 @@ static int take_arguments(const char **text, const char *end, char **argv)
 	while (*text < end && argc < ARGUMENTS_MAX) {
 		const char *newline = memchr(*text, '\n', (size_t)(end - *text));
 		size_t bytes = (size_t)((newline ? newline : end) - *text);
-		char *arg = fuzz_copy(*text, bytes + 1 <= (size_t)(end - *text) ? bytes + 1 : bytes);
+		char *arg =
+			fuzz_copy(*text, bytes + 1 <= (size_t)(end - *text) ? bytes + 1 : bytes);
 		bool last;
 
 		arg = realloc(arg, bytes + 1);

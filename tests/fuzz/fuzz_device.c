@@ -128,8 +128,8 @@ static bool easy_reading(
 
 static bool can_be_read(const struct vrtc_clock *clock, const struct vrtc_instant *now)
 {
-	bool needs_table = clock->type == VIRTIO_RTC_CLOCK_UTC ||
-			   clock->type == VIRTIO_RTC_CLOCK_UTC_SMEARED;
+	bool needs_table =
+		clock->type == VIRTIO_RTC_CLOCK_UTC || clock->type == VIRTIO_RTC_CLOCK_UTC_SMEARED;
 
 	return now->known && now->timebase_ns >= 0 &&
 	       (!needs_table || now->timebase_ns >= FIRST_UTC_NS + FIRST_OFFSET_NS);
@@ -285,16 +285,16 @@ static void check_request(struct setting *set, const struct request *req)
 			   cmd.alarm.enabled == (req->bytes[18] & 1) &&
 			   cmd.alarm.clock_id == (req->bytes[16] | req->bytes[17] << 8));
 	/* A cross-timestamp costs one, and only who needs a time asks for it. */
-	FUZZ_CHECK(cmd.timebase == VRTC_TIMEBASE_NONE ||
-		   cmd.msg_type == VIRTIO_RTC_REQ_READ || cmd.msg_type == VIRTIO_RTC_REQ_READ_CROSS);
+	FUZZ_CHECK(cmd.timebase == VRTC_TIMEBASE_NONE || cmd.msg_type == VIRTIO_RTC_REQ_READ ||
+		   cmd.msg_type == VIRTIO_RTC_REQ_READ_CROSS);
 }
 
 /* The clocks of the configuration and, for the rest of an odd one, whatever clock comes. */
-static void take_setting(struct fuzz_input *in, struct setting *set,
-	const struct vrtc_leap_table *table)
+static void take_setting(
+	struct fuzz_input *in, struct setting *set, const struct vrtc_leap_table *table)
 {
-	static const uint8_t counters[] = {VIRTIO_RTC_COUNTER_ARM_VCT, VIRTIO_RTC_COUNTER_X86_TSC,
-		VIRTIO_RTC_COUNTER_INVALID};
+	static const uint8_t counters[] = {
+		VIRTIO_RTC_COUNTER_ARM_VCT, VIRTIO_RTC_COUNTER_X86_TSC, VIRTIO_RTC_COUNTER_INVALID};
 	uint8_t kind = fuzz_take8(in);
 	uint8_t flags = fuzz_take8(in);
 
@@ -302,8 +302,8 @@ static void take_setting(struct fuzz_input *in, struct setting *set,
 	set->device.clock = set->clock;
 	set->device.n_clocks = kind % (CLOCKS_MAX + 1);
 	for (unsigned i = 0; i < set->device.n_clocks; i++)
-		FUZZ_CHECK(vrtc_clock_parse(clock_names[(i + (flags >> 4)) % N_NAMES],
-				   &set->clock[i]) == 0);
+		FUZZ_CHECK(vrtc_clock_parse(
+				   clock_names[(i + (flags >> 4)) % N_NAMES], &set->clock[i]) == 0);
 	set->offer.alarm = flags & 1;
 	set->offer.hw_counter = counters[(flags >> 1 & 3) % 3];
 	set->now.known = flags & 8;

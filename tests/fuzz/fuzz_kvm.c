@@ -16,9 +16,9 @@
 #include "kvm_debugfs.h"
 #include "wire.h"
 
-#define READS        4
-#define PIECE_NOENT  0xff
-#define PIECE_IO     0xfe
+#define READS         4
+#define PIECE_NOENT   0xff
+#define PIECE_IO      0xfe
 #define PIECE_IS_GOOD 0xfd
 
 static struct fuzz_input pieces;

@@ -176,8 +176,7 @@ static void check_latch(const struct vrtc_leap_table *table, const int64_t *ns, 
 		FUZZ_CHECK(!latch.latched || latch.difference_ns % VRTC_NS_PER_S == 0);
 		for (int t = VRTC_HOST_UTC; t <= VRTC_HOST_UNKNOWN; t++)
 			FUZZ_CHECK(vrtc_kernel_view_judge(&view, table, (enum vrtc_host_timescale)t,
-					   HOST_NS(ns[i])) <=
-				   VRTC_KERNEL_LEAP_WHILE_SMEARED);
+					   HOST_NS(ns[i])) <= VRTC_KERNEL_LEAP_WHILE_SMEARED);
 	}
 }
 
@@ -207,8 +206,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	FUZZ_CHECK(error.message == NULL && error.line == 0);
 	check_table(&table);
 	for (unsigned i = 0; i < n; i++) {
-		const struct vrtc_leap_entry *entry =
-			&table.entries[(uint64_t)raw_ns[i] % table.n];
+		const struct vrtc_leap_entry *entry = &table.entries[(uint64_t)raw_ns[i] % table.n];
 
 		/* Within a day and half of an entry, in one case of two. */
 		ns[i] = raw_ns[i];

@@ -159,7 +159,8 @@ static uint64_t take_gpa(struct fuzz_input *in)
 	r = &space.region[(choice & 7) % space.n];
 	offset = fuzz_take16(in);
 	/* Of its end, or of its beginning. */
-	return choice & 16 ? r->gpa + r->bytes - offset % 1024 : r->gpa + offset % SPACE_BLOCK_BYTES;
+	return choice & 16 ? r->gpa + r->bytes - offset % 1024
+			   : r->gpa + offset % SPACE_BLOCK_BYTES;
 }
 
 static uint32_t take_length(struct fuzz_input *in)
@@ -265,7 +266,7 @@ static void run_step(struct both *b, struct fuzz_input *in)
 		break;
 	default: /* another process goes on, where this one was or elsewhere */
 		(void)start(b, (uint16_t)(vrtc_vring_base(&b->real) +
-				 (step & 0x80 ? fuzz_take16(in) : step >> 4)));
+					  (step & 0x80 ? fuzz_take16(in) : step >> 4)));
 		break;
 	}
 	compare(b);

@@ -7,11 +7,11 @@
 #include "fuzz.h"
 
 enum {
-	LAYOUT_GAP = 1,     /* the second region does not touch the first in the guest's addresses */
-	LAYOUT_SHORT = 2,   /* the first one ends in the middle of a descriptor */
-	LAYOUT_ALIAS = 4,   /* a region that shows the first block again */
-	LAYOUT_HUGE = 8,    /* a region of more than 2^32 bytes */
-	LAYOUT_LAST = 16,   /* a region that ends with the address space */
+	LAYOUT_GAP = 1,   /* the second region does not touch the first in the guest's addresses */
+	LAYOUT_SHORT = 2, /* the first one ends in the middle of a descriptor */
+	LAYOUT_ALIAS = 4, /* a region that shows the first block again */
+	LAYOUT_HUGE = 8,  /* a region of more than 2^32 bytes */
+	LAYOUT_LAST = 16, /* a region that ends with the address space */
 	LAYOUT_MIDDLE = 32, /* the alias begins in the middle of a word */
 	LAYOUT_BELOW = 64,  /* the alias has the lower guest address of the two */
 };
@@ -72,7 +72,8 @@ void guest_space_lay_out(struct guest_space *space, uint8_t layout)
 	if (layout & LAYOUT_HUGE && space->g_huge)
 		add(space, HUGE_GPA, SPACE_HUGE_BYTES, -1, 0);
 	if (layout & LAYOUT_ALIAS)
-		add(space, layout & LAYOUT_BELOW ? 0 : ALIAS_GPA, 512, 0, layout & LAYOUT_MIDDLE ? 4093 : 4096);
+		add(space, layout & LAYOUT_BELOW ? 0 : ALIAS_GPA, 512, 0,
+			layout & LAYOUT_MIDDLE ? 4093 : 4096);
 	add(space, FIRST_GPA, first_bytes, 0, 0);
 	add(space, second, SPACE_BLOCK_BYTES, 1, 0);
 }

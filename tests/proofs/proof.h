@@ -22,7 +22,7 @@ _Bool nondet_bool(void);
 void __CPROVER_assume(_Bool condition);
 void __CPROVER_assert(_Bool condition, const char *what);
 
-#define ASSUME(condition)     __CPROVER_assume(condition)
+#define ASSUME(condition)      __CPROVER_assume(condition)
 #define PROVE(condition, what) __CPROVER_assert(condition, what)
 
 #endif

@@ -62,12 +62,11 @@ int main(void)
 	resp_bytes = vrtc_device_respond(&dev, &cmd, &now, resp);
 	PROVE(resp_bytes <= VRTC_RESP_BYTES_MAX && resp_bytes <= writable_bytes,
 		"the response fits the buffer");
-	PROVE(resp[0] == VIRTIO_RTC_S_OK || (resp[0] >= VIRTIO_RTC_S_EOPNOTSUPP &&
-						    resp[0] <= VIRTIO_RTC_S_EIO),
+	PROVE(resp[0] == VIRTIO_RTC_S_OK ||
+			(resp[0] >= VIRTIO_RTC_S_EOPNOTSUPP && resp[0] <= VIRTIO_RTC_S_EIO),
 		"the status is one of the text");
 	for (unsigned i = 1; i < VRTC_RESP_BYTES_MAX; i++)
-		PROVE(resp[0] == VIRTIO_RTC_S_OK || resp[i] == 0,
-			"all behind an error is zero");
+		PROVE(resp[0] == VIRTIO_RTC_S_OK || resp[i] == 0, "all behind an error is zero");
 	PROVE(resp[0] == VIRTIO_RTC_S_OK || !cmd.about_alarm, "an error changes no alarm");
 	return 0;
 }

@@ -51,8 +51,7 @@ int main(void)
 			bytes - 1 <= UINT64_MAX - gpa) {
 			inside = true;
 			PROVE(g_at == host[i] + (gpa - r->gpa), "the guest's byte is ours");
-			PROVE(contig >= 1 && contig <= bytes &&
-					contig <= r->bytes - (gpa - r->gpa),
+			PROVE(contig >= 1 && contig <= bytes && contig <= r->bytes - (gpa - r->gpa),
 				"no more is contiguous than the region has");
 		}
 	}

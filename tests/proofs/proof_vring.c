@@ -16,6 +16,10 @@
 #define TURNS 1
 #endif
 
+#ifndef INDIRECT
+#define INDIRECT 0
+#endif
+
 #define OTHER_BYTES 40
 
 /* Descriptors; the available ring and its event word; padding; the used ring and its event word. */
@@ -37,7 +41,7 @@ int main(void)
 		.size = SIZE,
 		.base = nondet_u16(),
 		.event_idx = nondet_bool(),
-		.indirect = nondet_bool()};
+		.indirect = INDIRECT};
 	const uint8_t resp[VRTC_RESP_BYTES_MAX] = {0};
 	struct vrtc_vring ring;
 	struct vrtc_chain chain;
@@ -65,7 +69,7 @@ int main(void)
 		for (unsigned s = 0; s < VRTC_RESP_BYTES_MAX; s++)
 			total += s < chain.n_segments ? chain.segment[s].bytes : 0;
 		PROVE(total == (chain.writable_bytes < VRTC_RESP_BYTES_MAX ? chain.writable_bytes
-									    : VRTC_RESP_BYTES_MAX),
+									   : VRTC_RESP_BYTES_MAX),
 			"the segments are the beginning of the writable part");
 		if (bytes > chain.writable_bytes)
 			bytes = chain.writable_bytes;
