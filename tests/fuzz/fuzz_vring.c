@@ -269,7 +269,9 @@ static void run_step(struct both *b, struct fuzz_input *in)
 					  (step & 0x80 ? fuzz_take16(in) : step >> 4)));
 		break;
 	}
-	compare(b);
+	/* What the driver does is in both memories: there is nothing to compare. */
+	if (step % 16 >= 9)
+		compare(b);
 }
 
 /* The areas, one behind the other, or wherever the input has them. */

@@ -47,13 +47,14 @@ while read -r program; do
 	objects+=(-object "$program")
 done < <(find build-coverage/app build-coverage/tests -type f -executable ! -name '*.so*' \
 	! -name '*.o' ! -name 'replay_*' | sort)
-llvm llvm-cov report "${objects[@]:1}" -instr-profile=build-coverage/all lib/rtc \
-	>build-coverage/report 2>/dev/null
+others='-ignore-filename-regex=/(app|tests|perf|frontend)/|^/usr/'
+llvm llvm-cov report "${objects[@]:1}" -instr-profile=build-coverage/all \
+	"$others" >build-coverage/report 2>/dev/null
 llvm llvm-cov show "${objects[@]:1}" -instr-profile=build-coverage/all -show-branches=count \
-	lib/rtc >build-coverage/shown 2>/dev/null
+	"$others" >build-coverage/shown 2>/dev/null
 awk '/^\/.*:$/ { file = $0 } /^ *[0-9]+\| *0\|/ { print file $0 }' build-coverage/shown \
 	>build-coverage/missed
-awk '/^-/ || /^Files/ { next } /^Filename/ || NF > 10 { print $1, $8, $9, $10, $11, $12, $13 }' \
+awk '/^-/ || /^Files/ { next } /^Filename/ || NF > 10 && $8 > 0 { print $1, $8, $9, $10, $11, $12, $13 }' \
 	build-coverage/report | sed '1s/.*/file lines missed covered branches missed covered/' |
 	column -t
 exit $status
