@@ -54,7 +54,8 @@ llvm llvm-cov show "${objects[@]:1}" -instr-profile=build-coverage/all -show-bra
 	"$others" >build-coverage/shown 2>/dev/null
 awk '/^\/.*:$/ { file = $0 } /^ *[0-9]+\| *0\|/ { print file $0 }' build-coverage/shown \
 	>build-coverage/missed
-awk '/^-/ || /^Files/ { next } /^Filename/ || NF > 10 && $8 > 0 { print $1, $8, $9, $10, $11, $12, $13 }' \
+awk '/^-/ || /^Files/ { next } /^Filename/ || NF > 10 && $8 > 0 {
+	print $1, $8, $9, $10, $11, $12, $13 }' \
 	build-coverage/report | sed '1s/.*/file lines missed covered branches missed covered/' |
 	column -t
 exit $status
