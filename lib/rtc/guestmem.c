@@ -70,8 +70,9 @@ bool vrtc_guestmem_holds(const struct vrtc_guestmem *mem, const void *g_start, u
 		const struct vrtc_guestmem_region *r = &mem->region[i];
 		uint64_t offset = (uint64_t)((uintptr_t)g_start - (uintptr_t)r->g_base);
 
-		if (offset < r->bytes)
-			return bytes != 0 && bytes <= r->bytes - offset;
+		/* Of two regions that show the same memory the other one may reach further. */
+		if (offset < r->bytes && bytes <= r->bytes - offset)
+			return bytes != 0;
 	}
 	return false;
 }

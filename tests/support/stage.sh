@@ -197,6 +197,27 @@ stage_root() {
 		root_run "$root" "$PWD" $support/stage.sh "suites:build-$release-$cc" \
 			"$results" || result fail "suites in $release with $cc"
 	done
+	stage_proofs "$release" "$root"
+}
+
+# CBMC is in trixie and later. A line each: "ok NAME - ...", "not ok NAME - why", "skip NAME - why".
+stage_proofs() {
+	local release=$1 root=$2 line
+	if [ "$release" = trixie ] && ! root_run "$root" "$PWD" \
+		$support/install.sh tests/proofs/packages.txt; then
+		result skip proofs "cbmc could not be installed in $release"
+		return
+	fi
+	root_run "$root" "$PWD" tests/proofs/run >"$logs/proofs" 2>&1 || true
+	cat "$logs/proofs"
+	grep -qE '^(not )?ok |^skip ' "$logs/proofs" || result fail "proofs: nothing was proved"
+	while read -r line; do
+		case $line in
+		"ok "*) result pass "proof: $line" ;;
+		"not ok "*) result fail "proof: ${line#not ok }" ;;
+		"skip "*) line=${line#skip } && result skip "${line%% - *}" "${line#* - }" ;;
+		esac
+	done <"$logs/proofs"
 }
 
 stage_guest() {

@@ -218,6 +218,20 @@ static void a_host_range_is_held_only_where_wholly_in_one_region(void **state)
 	assert_false(vrtc_guestmem_holds(&mem, NULL, 1));
 }
 
+static void a_short_alias_does_not_hide_the_region_that_holds_a_host_range(void **state)
+{
+	static _Alignas(16) uint8_t host[0x100];
+	struct vrtc_guestmem mem = {0};
+
+	(void)state;
+	/* The alias has the lower guest address, so it is found first. */
+	assert_int_equal(vrtc_guestmem_add(&mem, 0, 16, host), 0);
+	assert_int_equal(vrtc_guestmem_add(&mem, 0x1000, sizeof(host), host), 0);
+	assert_true(vrtc_guestmem_holds(&mem, host, 16));
+	assert_true(vrtc_guestmem_holds(&mem, host, sizeof(host)));
+	assert_false(vrtc_guestmem_holds(&mem, host + 1, sizeof(host)));
+}
+
 /* Against a search that asks of each single address. */
 static void random_ranges_agree_with_a_byte_by_byte_search(void **state)
 {
@@ -272,6 +286,7 @@ int main(void)
 		cmocka_unit_test(a_straddling_range_comes_in_pieces),
 		cmocka_unit_test(the_hint_follows_the_last_answer),
 		cmocka_unit_test(a_host_range_is_held_only_where_wholly_in_one_region),
+		cmocka_unit_test(a_short_alias_does_not_hide_the_region_that_holds_a_host_range),
 		cmocka_unit_test(random_ranges_agree_with_a_byte_by_byte_search),
 	};
 
