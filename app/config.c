@@ -29,6 +29,7 @@ enum option_id {
 	OPTION_CLOCKS,
 	OPTION_SOURCE,
 	OPTION_COUNTER,
+	OPTION_PACKED,
 	OPTION_RETAIN,
 	OPTION_ALARM_ACTION,
 	OPTION_CONFIG,
@@ -54,6 +55,7 @@ static const struct option {
 	[OPTION_CLOCKS] = {"--clocks", "LIST"},
 	[OPTION_SOURCE] = {"--source", "SOURCE"},
 	[OPTION_COUNTER] = {"--counter", "COUNTER"},
+	[OPTION_PACKED] = {"--packed", "CHOICE"},
 	[OPTION_RETAIN] = {"--retain", "SCOPE"},
 	[OPTION_ALARM_ACTION] = {"--alarm-action", "ACTION"},
 	[OPTION_CONFIG] = {"--config", "FILE"},
@@ -91,6 +93,7 @@ struct wishes {
 	const char *clocks;
 	const char *source;
 	const char *counter;
+	const char *packed;
 	const char *retain;
 	const char *alarm_action;
 	const char *config;
@@ -317,6 +320,9 @@ static int take_option(
 	case OPTION_COUNTER:
 		w->counter = value;
 		return 0;
+	case OPTION_PACKED:
+		w->packed = value;
+		return 0;
 	case OPTION_RETAIN:
 		w->retain = value;
 		return 0;
@@ -541,6 +547,8 @@ static int take_device(struct app_config *config, const char *path,
 			note_origin(device.source_origin, path, section, entry);
 		} else if (strcmp(entry->key, "counter") == 0) {
 			good = app_value_counter(entry->value, &device.counter, why);
+		} else if (strcmp(entry->key, "packed") == 0) {
+			good = app_value_packed(entry->value, &device.no_packed, why);
 		} else if (strcmp(entry->key, "retain") == 0) {
 			good = app_value_retain(entry->value, &device.retain, why);
 		} else if (strcmp(entry->key, "alarm_action") == 0) {
@@ -549,7 +557,7 @@ static int take_device(struct app_config *config, const char *path,
 		} else {
 			return fail_entry(r, path, section, entry,
 				"no such key; accepted: socket, mode, clocks, source, counter, "
-				"retain, alarm_action");
+				"packed, retain, alarm_action");
 		}
 		if (!good)
 			return fail_entry(r, path, section, entry, why);
@@ -619,6 +627,8 @@ static int grant_sockets(struct app_config *config, const struct wishes *w, cons
 			w->source ? w->source : "");
 		if (w->counter && !app_value_counter(w->counter, &device.counter, why))
 			return fail_option(r, OPTION_COUNTER, w->counter, why);
+		if (w->packed && !app_value_packed(w->packed, &device.no_packed, why))
+			return fail_option(r, OPTION_PACKED, w->packed, why);
 		if (w->retain && !app_value_retain(w->retain, &device.retain, why))
 			return fail_option(r, OPTION_RETAIN, w->retain, why);
 		if (w->alarm_action && (!app_value_alarm_action(&device, w->alarm_action, why) ||
@@ -645,6 +655,7 @@ static int refuse_without_socket(const struct wishes *w, const struct report *r)
 		{w->clocks != NULL, OPTION_CLOCKS, "clocks = LIST"},
 		{w->source != NULL, OPTION_SOURCE, "source = SOURCE"},
 		{w->counter != NULL, OPTION_COUNTER, "counter = COUNTER"},
+		{w->packed != NULL, OPTION_PACKED, "packed = CHOICE"},
 		{w->retain != NULL, OPTION_RETAIN, "retain = SCOPE"},
 		{w->alarm_action != NULL, OPTION_ALARM_ACTION, "alarm_action = ACTION"},
 	};

@@ -47,6 +47,7 @@ struct app_device_config {
 	struct vrtc_clock clock[APP_CLOCKS_MAX];
 	enum vrtc_retain retain;
 	struct vrtc_counter_config counter;
+	bool no_packed;                      /* VIRTIO_F_RING_PACKED is not offered */
 	char alarm_action[APP_ACTION_BYTES]; /* for vrtc_alarm_action_new(); "": none */
 	char phc[APP_PHC_BYTES];             /* where its time comes from; "": the system clocks */
 	bool phc_is_utc;                     /* what that shows; else TAI */
@@ -103,16 +104,13 @@ struct app_config {
  * Reads argv, and the file that it names. Devices of the file come first, in its order, then those
  * of --socket-path. --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore and
  * --alarm-store have precedence over the file's [global]; --clocks, --client, --source, --counter,
- * --retain and --alarm-action are for the devices of --socket-path. --print-capabilities makes
- * everything else moot, as QEMU's conventions for back-ends say (docs/interop/vhost-user.rst).
- *
- * Nothing is looked at but argv and that one file: whether sockets and leap table are there, and as
- * they should be, is for socket_path.h and leap_file.h.
- *
- * @param error  on failure one line without the final newline: "FILE:LINE: [section] key = value:
- *               what is wrong; accepted: ...", or "--option: ...". Whatever argv and file contain,
- *               it is printable; 1024 bytes hold every message.
- * @return       0; -EINVAL: error is filled, config holds nothing to free
+ * --packed, --retain and --alarm-action are for the devices of --socket-path. --print-capabilities
+ * makes everything else moot, as QEMU's conventions for back-ends say (docs/interop/vhost-
+ * user.rst).  Nothing is looked at but argv and that one file: whether sockets and leap table are
+ * there, and as they should be, is for socket_path.h and leap_file.h.  @param error  on failure
+ * one line without the final newline: "FILE:LINE: [section] key = value: what is wrong; accepted:
+ * ...", or "--option: ...". Whatever argv and file contain, it is printable; 1024 bytes hold every
+ * message. @return       0; -EINVAL: error is filled, config holds nothing to free
  */
 int app_config_parse(
 	struct app_config *config, int argc, char **argv, char *error, unsigned error_bytes);

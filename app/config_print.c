@@ -25,6 +25,8 @@ void app_config_print_help(void)
 	       "  --counter COUNTER     where the guest's TSC or CNTVCT is known from, for\n"
 	       "                        cross-timestamps: auto (the VMM, or else KVM; default), vmm,\n"
 	       "                        kvm, identity, offset:N, none\n"
+	       "  --packed CHOICE       on (default): packed virtqueues are offered; off: split ones\n"
+	       "                        alone\n"
 	       "  --retain SCOPE        for how long these devices keep a guest's alarms: vmm (while one\n"
 	       "                        process is the front-end; default), name (for whoever uses the\n"
 	       "                        device), no (not even over a reset)\n"

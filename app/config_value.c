@@ -282,6 +282,16 @@ bool app_value_counter(const char *text, struct vrtc_counter_config *counter, ch
 	return false;
 }
 
+bool app_value_packed(const char *text, bool *no_packed, char *why)
+{
+	*no_packed = strcmp(text, "off") == 0;
+	if (*no_packed || strcmp(text, "on") == 0)
+		return true;
+	snprintf(why, APP_WHY_BYTES,
+		"packed virtqueues are offered or not; accepted: on, off (split ones alone)");
+	return false;
+}
+
 static const char *const retain_names[] = {
 	[VRTC_RETAIN_VMM] = "vmm",
 	[VRTC_RETAIN_NAME] = "name",

@@ -17,6 +17,7 @@ bool app_value_mode(const char *text, bool *client, char *why);
 bool app_value_host_timescale(const char *text, enum vrtc_host_timescale *timescale, char *why);
 bool app_value_holdover(const char *text, unsigned *holdover_s, char *why);
 bool app_value_counter(const char *text, struct vrtc_counter_config *counter, char *why);
+bool app_value_packed(const char *text, bool *no_packed, char *why);
 bool app_value_retain(const char *text, enum vrtc_retain *retain, char *why);
 bool app_value_alarm_lcore(const char *text, struct app_alarm_lcores *lcores, char *why);
 

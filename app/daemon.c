@@ -192,6 +192,7 @@ static struct vrtc_endpoint *open_endpoint(struct daemon *d, const struct app_de
 		.device = {.clock = device->clock, .n_clocks = device->n_clocks},
 		.time = &d->sources.source[source].time,
 		.counter = device->counter,
+		.no_packed = device->no_packed,
 	};
 	int lock_fd = app_socket_lock_folder(device);
 	struct vrtc_endpoint *endpoint = NULL;

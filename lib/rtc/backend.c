@@ -768,6 +768,8 @@ struct vrtc_endpoint *vrtc_backend_open(const struct vrtc_endpoint_config *confi
 	}
 	if (e->has_alarms)
 		features |= 1ULL << VIRTIO_RTC_F_ALARM;
+	if (config->no_packed)
+		features &= ~(1ULL << VIRTIO_F_RING_PACKED);
 	if (vrtc_guest_counter_wants_message(&e->session.counter))
 		protocol |= CONFIG_FEATURE;
 

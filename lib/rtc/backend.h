@@ -30,6 +30,7 @@ struct vrtc_endpoint_config {
 	struct vrtc_device device;
 	const struct vrtc_timesource *time;
 	struct vrtc_counter_config counter;
+	bool no_packed; /* VIRTIO_F_RING_PACKED is not offered */
 	/* Not looked at if no clock has an alarm: VIRTIO_RTC_F_ALARM is not offered then. */
 	struct vrtc_endpoint_alarms_config alarms;
 };

@@ -123,7 +123,7 @@ static void a_mistake_in_an_option_is_one_line_and_status_1(void **state)
 		"[device NAME]; see --help",
 		NULL);
 	REFUSED(&f,
-		"--bad: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --retain, "
+		"--bad: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
 		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
 		"--check-config, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
@@ -288,7 +288,7 @@ static void a_mistake_in_the_file_is_told_with_its_line(void **state)
 		text, sizeof(text), "# first\n[device a]\nsocket = %s\nmodus = client\n", f.socket);
 	write_path(file, text);
 	snprintf(line, sizeof(line),
-		"%s:4: [device a] modus = client: no such key; accepted: socket, mode, clocks, source, counter, retain, "
+		"%s:4: [device a] modus = client: no such key; accepted: socket, mode, clocks, source, counter, packed, retain, "
 		"alarm_action",
 		file);
 	REFUSED(&f, line, "--config", file);

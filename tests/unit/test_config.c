@@ -218,7 +218,7 @@ static void what_stands_before_two_dashes_is_the_eals(void **state)
 	assert_int_equal(c.n_eal, 1);
 	app_config_free(&c);
 
-	REFUSED("--: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --retain, "
+	REFUSED("--: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
 		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
 		"--check-config, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
@@ -266,7 +266,7 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 	REFUSED("no device: give --socket-path PATH for each, or --config FILE with sections "
 		"[device NAME]; see --help",
 		NULL);
-	REFUSED("--bad: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --retain, "
+	REFUSED("--bad: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
 		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
 		"--check-config, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
@@ -316,7 +316,7 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 		"can be read",
 		"--config=/nonexistent/f");
 	REFUSED("/tmp: is a folder; accepted: a configuration file", "--config=/tmp");
-	REFUSED("--a?b??[31m: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --retain, "
+	REFUSED("--a?b??[31m: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
 		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
 		"--check-config, --print-capabilities, --help, "
 		"--version; options of the EAL before \"--\"",
@@ -555,6 +555,25 @@ static void a_relative_or_long_alarm_store_is_refused(void **state)
 	assert_int_equal(PARSE(&c, "--socket-path=a", option), 0);
 	assert_string_equal(c.alarm_store_dir, option + 14);
 	app_config_free(&c);
+}
+
+static void packed_rings_are_offered_unless_they_are_off(void **state)
+{
+	struct app_config c;
+
+	(void)state;
+	assert_int_equal(PARSE(&c, "--socket-path=a"), 0);
+	assert_false(c.device[0].no_packed);
+	assert_int_equal(PARSE(&c, "--socket-path=a", "--packed=off"), 0);
+	assert_true(c.device[0].no_packed);
+	assert_int_equal(PARSE(&c, "--socket-path=a", "--packed", "on"), 0);
+	assert_false(c.device[0].no_packed);
+	REFUSED("--packed=no: packed virtqueues are offered or not; accepted: on, off (split ones "
+		"alone)",
+		"--socket-path=a", "--packed=no");
+	refused_file("[device a]\nsocket = /a\npacked = 1\n",
+		"3: [device a] packed = 1: packed virtqueues are offered or not; accepted: on, off "
+		"(split ones alone)");
 }
 
 static void retain_is_for_a_process_a_name_or_not_at_all(void **state)
@@ -828,7 +847,7 @@ static void a_mistake_in_the_file_is_one_line_with_its_place(void **state)
 			"2: [global] mode = client: no such key; accepted: idle, leap_table, host_timescale, phc_holdover, alarm_lcore, "
 			"alarm_store"},
 		{"[device a]\nIdle = busy\n",
-			"2: [device a] Idle = busy: no such key; accepted: socket, mode, clocks, source, counter, retain, "
+			"2: [device a] Idle = busy: no such key; accepted: socket, mode, clocks, source, counter, packed, retain, "
 			"alarm_action"},
 		{"[device a]\nsocket = /a\nmode = both\n",
 			"3: [device a] mode = both: no such mode; accepted: server (we listen), "
@@ -1374,6 +1393,7 @@ int main(void)
 		cmocka_unit_test(other_alarm_lcores_are_refused),
 		cmocka_unit_test(alarm_store_is_a_word_or_an_absolute_path),
 		cmocka_unit_test(a_relative_or_long_alarm_store_is_refused),
+		cmocka_unit_test(packed_rings_are_offered_unless_they_are_off),
 		cmocka_unit_test(retain_is_for_a_process_a_name_or_not_at_all),
 		cmocka_unit_test(an_alarm_action_is_a_qmp_socket_or_a_program),
 		cmocka_unit_test(another_alarm_action_is_refused),
