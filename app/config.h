@@ -105,12 +105,16 @@ struct app_config {
  * of --socket-path. --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore and
  * --alarm-store have precedence over the file's [global]; --clocks, --client, --source, --counter,
  * --packed, --retain and --alarm-action are for the devices of --socket-path. --print-capabilities
- * makes everything else moot, as QEMU's conventions for back-ends say (docs/interop/vhost-
- * user.rst).  Nothing is looked at but argv and that one file: whether sockets and leap table are
- * there, and as they should be, is for socket_path.h and leap_file.h.  @param error  on failure
- * one line without the final newline: "FILE:LINE: [section] key = value: what is wrong; accepted:
- * ...", or "--option: ...". Whatever argv and file contain, it is printable; 1024 bytes hold every
- * message. @return       0; -EINVAL: error is filled, config holds nothing to free
+ * makes everything else moot, as QEMU's conventions for back-ends say
+ * (docs/interop/vhost-user.rst).
+ *
+ * Nothing is looked at but argv and that one file: whether sockets and leap table are there, and as
+ * they should be, is for socket_path.h and leap_file.h.
+ *
+ * @param error  on failure one line without the final newline: "FILE:LINE: [section] key = value:
+ *               what is wrong; accepted: ...", or "--option: ...". Whatever argv and file contain,
+ *               it is printable; 1024 bytes hold every message.
+ * @return       0; -EINVAL: error is filled, config holds nothing to free
  */
 int app_config_parse(
 	struct app_config *config, int argc, char **argv, char *error, unsigned error_bytes);
