@@ -27,6 +27,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 		}                                                                                  \
 	} while (0)
 
+/* Whether two structures are the same to the last byte, padding included: one is a copy. */
+static inline bool fuzz_is_same(const void *a, const void *b, size_t bytes)
+{
+	return memcmp(a, b, bytes) == 0;
+}
+
 /* What is left of an input; what is behind its end reads as zeroes. */
 struct fuzz_input {
 	const uint8_t *at;

@@ -42,10 +42,11 @@ static int take_arguments(const char **text, const char *end, char **argv)
 		size_t bytes = (size_t)((newline ? newline : end) - *text);
 		char *arg =
 			fuzz_copy(*text, bytes + 1 <= (size_t)(end - *text) ? bytes + 1 : bytes);
+		char *longer = realloc(arg, bytes + 1);
 		bool last;
 
-		arg = realloc(arg, bytes + 1);
-		FUZZ_CHECK(arg);
+		FUZZ_CHECK(longer);
+		arg = longer;
 		arg[bytes] = '\0';
 		*text += bytes + (newline != NULL);
 		last = strcmp(arg, "%%") == 0;

@@ -233,7 +233,7 @@ static void serve(struct setting *set, const struct request *req, uint8_t poison
 		cmd->alarm.enabled = set->now.counted;
 	}
 	*resp_bytes = vrtc_device_respond(&set->device, cmd, &set->now, resp);
-	FUZZ_CHECK(memcmp(&before, set, sizeof(before)) == 0);
+	FUZZ_CHECK(fuzz_is_same(&before, set, sizeof(before)));
 }
 
 static void check_request(struct setting *set, const struct request *req)

@@ -47,7 +47,7 @@ int piecewise_openat(int at, const char *name, int flags, ...)
 	FUZZ_CHECK(fd >= 0);
 	if (length == PIECE_IS_GOOD) {
 		/* A number, so that a look gets through more often than by chance. */
-		length = (uint8_t)snprintf(text, sizeof(text), "%u\n", fuzz_take8(&pieces) & 63);
+		length = (uint8_t)snprintf(text, sizeof(text), "%u\n", fuzz_take8(&pieces) & 63U);
 	} else {
 		length %= sizeof(text);
 		fuzz_take(&pieces, text, length);

@@ -32,7 +32,7 @@ static void check_refused(const struct vrtc_leap_table *table, const struct vrtc
 	static const struct vrtc_leap_table empty;
 
 	FUZZ_CHECK(result >= VRTC_LEAP_BAD_SYNTAX && result <= VRTC_LEAP_TRUNCATED);
-	FUZZ_CHECK(memcmp(table, &empty, sizeof(empty)) == 0);
+	FUZZ_CHECK(fuzz_is_same(table, &empty, sizeof(empty)));
 	FUZZ_CHECK(error->message && error->message[0] && error->line <= lines);
 	FUZZ_CHECK(vrtc_leap_expired(table, 0));
 }
