@@ -119,7 +119,7 @@ stage_valgrind() {
 	export DPDK_RTC=$PWD/$support/valgrind-daemon.sh
 	export VALGRIND_DAEMON="${valgrind[*]} --log-file=$logs/daemon.%p"
 	VALGRIND_DAEMON+=" $PWD/build-valgrind/app/dpdk-rtc"
-	run_suites build-valgrind 10 daemon
+	run_suites build-valgrind 10 daemon --no-suite repeated
 	no_reports "no report of valgrind on the daemon" "$logs"/daemon.*
 }
 
