@@ -564,10 +564,13 @@ static void packed_rings_are_offered_unless_they_are_off(void **state)
 	(void)state;
 	assert_int_equal(PARSE(&c, "--socket-path=a"), 0);
 	assert_false(c.device[0].no_packed);
+	app_config_free(&c);
 	assert_int_equal(PARSE(&c, "--socket-path=a", "--packed=off"), 0);
 	assert_true(c.device[0].no_packed);
+	app_config_free(&c);
 	assert_int_equal(PARSE(&c, "--socket-path=a", "--packed", "on"), 0);
 	assert_false(c.device[0].no_packed);
+	app_config_free(&c);
 	REFUSED("--packed=no: packed virtqueues are offered or not; accepted: on, off (split ones "
 		"alone)",
 		"--socket-path=a", "--packed=no");
