@@ -114,12 +114,12 @@ stage_valgrind() {
 		--errors-for-leak-kinds=definite)
 	# -O1: valgrind translates what it runs, and debugging at -O0 would double its work.
 	must "build for valgrind" build build-valgrind gcc --buildtype=debug -Doptimization=1
-	run_suites build-valgrind 10 "unit sim" --wrapper "${valgrind[*]}"
+	run_suites build-valgrind 10 "unit sim" --no-suite no-valgrind --wrapper "${valgrind[*]}"
 	# Here valgrind runs the daemon, not the test that talks to it: see valgrind-daemon.sh.
 	export DPDK_RTC=$PWD/$support/valgrind-daemon.sh
 	export VALGRIND_DAEMON="${valgrind[*]} --log-file=$logs/daemon.%p"
 	VALGRIND_DAEMON+=" $PWD/build-valgrind/app/dpdk-rtc"
-	run_suites build-valgrind 10 daemon --no-suite repeated
+	run_suites build-valgrind 10 daemon --no-suite repeated --no-suite no-valgrind
 	no_reports "no report of valgrind on the daemon" "$logs"/daemon.*
 }
 
