@@ -294,6 +294,13 @@ static void more_than_the_ring_is_never_taken(void **state)
 	offer_usual(1);
 	assert_breaks("more descriptors than its queue");
 
+	/* By one. */
+	begin(2, false, false);
+	offer_usual(0);
+	assert_int_equal(vrtc_vring_pop(&ring, &chain), VRTC_VRING_CHAIN);
+	offer(GPA + BUFFERS_AT, 16, 1, F_WRITE);
+	assert_breaks("more descriptors than its queue");
+
 	/* NEXT in each entry: a loop. */
 	begin(4, false, false);
 	for (unsigned i = 0; i < 4; i++)
