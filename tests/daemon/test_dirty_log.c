@@ -39,7 +39,7 @@ static int start_daemon(void **state)
 	return 0;
 }
 
-static void begin(uint64_t features)
+static void begin(uint64_t features, uint16_t ring_size)
 {
 	struct vfe_config cfg;
 
@@ -48,6 +48,7 @@ static void begin(uint64_t features)
 	cfg.features_required |= features;
 	cfg.protocol_features |= UINT64_C(1) << VFE_PROTOCOL_F_LOG_SHMFD;
 	cfg.wait = VFE_WAIT_SLEEP;
+	cfg.ring_size = ring_size;
 	fixture_connect_as(&s, &cfg);
 	alarms_clear(&s, ALARMS_N);
 	region = &s.mem.regions[0];
@@ -145,7 +146,7 @@ static void read_into(uint64_t req_gpa, uint64_t resp_gpa)
 	ask(req_gpa, 16, resp_gpa, 16);
 }
 
-static void check_writes(uint64_t features)
+static void check_writes(uint64_t features, uint16_t ring_size)
 {
 	const struct virtio_rtc_req_set_alarm set = {
 		.head.msg_type = vrtc_le16_put(VIRTIO_RTC_REQ_SET_ALARM),
@@ -156,7 +157,7 @@ static void check_writes(uint64_t features)
 	uint64_t req_gpa;
 	uint64_t resp_gpa;
 
-	begin(features);
+	begin(features, ring_size);
 	req_gpa = vfe_mem_alloc(&s.mem, PAGE, PAGE);
 	resp_gpa = vfe_mem_alloc(&s.mem, 64 * PAGE, PAGE);
 	*(uint8_t *)vfe_mem_host(&s.mem, req_gpa, 1) = VIRTIO_RTC_REQ_READ;
@@ -175,6 +176,9 @@ static void check_writes(uint64_t features)
 	for (unsigned i = 0; i < 20; i++)
 		read_into(req_gpa, resp_gpa + 3 * i * PAGE + i * 100);
 	read_into(req_gpa, resp_gpa + 62 * PAGE - 5);
+	/* Up to where a large ring is in its second page, or its third. */
+	for (unsigned i = 22; i < ring_size * 5u / 8; i++)
+		read_into(req_gpa, resp_gpa);
 	ask(req_gpa + 64, sizeof(set), resp_gpa + 60 * PAGE,
 		sizeof(struct virtio_rtc_resp_set_alarm));
 	alarms_wait(&s, ALARMS_UTC);
@@ -196,10 +200,12 @@ static void each_page_that_the_device_changes_is_marked(void **state)
 	const uint64_t packed = UINT64_C(1) << VFE_F_RING_PACKED;
 
 	(void)state;
-	check_writes(0);
-	check_writes(event_idx);
-	check_writes(packed);
-	check_writes(packed | event_idx);
+	check_writes(0, 64);
+	check_writes(event_idx, 64);
+	check_writes(packed, 64);
+	check_writes(packed | event_idx, 64);
+	check_writes(0, 1024);
+	check_writes(packed, 1024);
 }
 
 /* What is behind the end of the log cannot be marked, and the memory behind it is not touched. */
@@ -208,7 +214,7 @@ static void a_log_that_is_too_short_is_not_written_past_its_end(void **state)
 	uint64_t gpa;
 
 	(void)state;
-	begin(0);
+	begin(0, 64);
 	gpa = vfe_mem_alloc(&s.mem, PAGE, PAGE);
 	*(uint8_t *)vfe_mem_host(&s.mem, gpa, 1) = VIRTIO_RTC_REQ_READ;
 	/* One byte: pages 0 to 7, and the guest's memory begins at page 256. */
@@ -226,7 +232,7 @@ static void refused(uint64_t bytes, uint64_t offset, bool negotiated)
 		.payload.log = {.mmap_bytes = bytes, .mmap_offset = offset},
 	};
 
-	begin(0);
+	begin(0, 64);
 	if (!negotiated)
 		assert_int_equal(vfe_session_set_u64(&s, VFE_MSG_SET_PROTOCOL_FEATURES,
 					 1u << VFE_PROTOCOL_F_REPLY_ACK),
