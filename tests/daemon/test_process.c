@@ -87,8 +87,8 @@ static void an_idle_daemon_in_interrupt_mode_sleeps(void **state)
 	before = cpu_ticks(f.daemon.pid);
 	fixture_sleep_ms(2000);
 	/*
-	 * Of 200 ticks. A poller that does not sleep uses all of them; ours uses none, but its looks
-	 * at the guest's counter cost some under valgrind.
+	 * Of 200 ticks. A poller that does not sleep uses all of them; ours uses none, but its
+	 * looks at the guest's counter cost some under valgrind.
 	 */
 	assert_in_range(cpu_ticks(f.daemon.pid) - before, 0, 20);
 	fixture_check_reading(&s);
