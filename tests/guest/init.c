@@ -431,6 +431,30 @@ static void step_await(long count, long seconds)
 	fact("await.us=%lld", (long long)(now_ns(CLOCK_MONOTONIC) - begin_ns) / 1000);
 }
 
+/*
+ * Waits until the kernel keeps its time by the counter `name`: with the TSC a second or two after
+ * the boot only, and until then no cross-timestamp can be had.
+ */
+static void step_clocksource(const char *name, long seconds)
+{
+	static const char path[] = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+	int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
+	char now[64];
+
+	for (;;) {
+		if (!read_line(path, now, sizeof(now)))
+			snprintf(now, sizeof(now), "unknown");
+		if (strcmp(now, name) == 0)
+			break;
+		if (now_ns(CLOCK_MONOTONIC) - begin_ns > seconds * NS_PER_S) {
+			fail("after %ld s the clocksource is %s, not %s", seconds, now, name);
+			return;
+		}
+		sleep_ms(5);
+	}
+	fact("clocksource.us=%lld", (long long)(now_ns(CLOCK_MONOTONIC) - begin_ns) / 1000);
+}
+
 /* --- Steps about the clocks ------------------------------------------------------------------ */
 
 static int open_phc(long index)
@@ -1467,6 +1491,8 @@ static void run_step(const char *step)
 		step_rebind(first);
 	else if (strcmp(name, "await") == 0)
 		step_await(first, second);
+	else if (strcmp(name, "clocksource") == 0)
+		step_clocksource(a ? a : "tsc", second);
 	else if (strcmp(name, "read") == 0)
 		step_read(step, first);
 	else if (strcmp(name, "clock") == 0)
