@@ -437,7 +437,8 @@ static void step_await(long count, long seconds)
  */
 static void step_clocksource(const char *name, long seconds)
 {
-	static const char path[] = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+	static const char path[] =
+		"/sys/devices/system/clocksource/clocksource0/current_clocksource";
 	int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
 	char now[64];
 
