@@ -122,7 +122,10 @@ static void say_number(int number)
 	say(at);
 }
 
-/* Once, in the thread that made the call; by then the default action is back. */
+/*
+ * Once, in the thread that made the call; by then the default action is back. A thread that has
+ * blocked SIGSYS, as the C library does here and there for a moment, ends the process without it.
+ */
 static void handle(int signo, siginfo_t *info, void *context)
 {
 	(void)context;
