@@ -13,8 +13,9 @@
 #include "config.h"
 
 /*
- * To be called before rte_eal_init(). What programs of alarm_action = exec: would inherit is left as it is where there are such; and
- * capabilities stay where EAL options are given, since hugepages and devices may want any of them.
+ * To be called before rte_eal_init(). What programs of alarm_action = exec: would inherit is left
+ * as it is where there are such; and capabilities stay where EAL options are given, since hugepages
+ * and devices may want any of them.
  *
  * @return  a sentence for the log, a constant
  */

@@ -49,7 +49,7 @@ static int open_socket(const char *path)
 	return -EEXIST;
 }
 
-/* fchmod() takes no descriptor of O_PATH, and fchmodat() knows no AT_EMPTY_PATH before Linux 6.6. */
+/* fchmod() takes no descriptor of O_PATH; fchmodat() takes none of a file before Linux 6.6. */
 static int change_mode(int fd, mode_t mode)
 {
 	char path[32];
