@@ -26,7 +26,7 @@
 #include <rte_pause.h>
 #include <rte_rcu_qsbr.h>
 
-#include "vring_ahead.h"
+#include "turn.h"
 
 /* Empty turns before the idle policy sets in: a driver that asks again at once finds us polling. */
 #define IDLE_AFTER_TURNS 2048
@@ -34,9 +34,6 @@
 #define PAUSES_MAX       64
 /* A front-end that gave no kick eventfd wants to be polled: how often, when all else sleeps. */
 #define POLLED_SLEEP_MS  1
-
-/* So many sessions are looked at, and those served in which something waits, before the next. */
-#define BLOCK 16
 
 /* rte_vhost serves no more devices in one process. */
 #define SESSIONS_MAX 1024
@@ -227,36 +224,10 @@ struct vrtc_alarm_lcore *vrtc_poller_alarms(const struct vrtc_poller *p)
 	return p->alarms;
 }
 
-/* Has the cache fetch what serving these will touch; of a single one there is nothing to gain. */
-static void look_ahead(struct vrtc_session *const *waiting, unsigned n)
-{
-	struct vrtc_vring_ahead ahead[BLOCK];
-
-	if (n < 2)
-		return;
-	for (unsigned step = 1; step <= VRTC_VRING_AHEAD_STEPS; step++) {
-		for (unsigned i = 0; i < n; i++)
-			vrtc_vring_ahead(&waiting[i]->requestq, step, &ahead[i]);
-	}
-}
-
 static unsigned poll_all(const struct vrtc_poller *p, const struct session_list *list)
 {
-	unsigned served = 0;
+	unsigned served = vrtc_turn(list->session, list->n);
 
-	for (unsigned begin = 0; begin < list->n; begin += BLOCK) {
-		unsigned end = RTE_MIN(begin + BLOCK, list->n);
-		struct vrtc_session *waiting[BLOCK];
-		unsigned n = 0;
-
-		for (unsigned i = begin; i < end; i++) {
-			if (vrtc_session_is_waiting(list->session[i]))
-				waiting[n++] = list->session[i];
-		}
-		look_ahead(waiting, n);
-		for (unsigned i = 0; i < n; i++)
-			served += vrtc_session_poll(waiting[i]);
-	}
 	if (p->alarms)
 		served += vrtc_alarm_lcore_turn(p->alarms);
 	return served;
