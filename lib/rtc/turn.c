@@ -4,8 +4,8 @@
 #include "vring_ahead.h"
 
 /*
- * So many are looked at before those that wait are served. More gain nothing (measured: 8, 16 and 32
- * are alike), and the first of them waits for the looks at the others.
+ * So many are looked at before those that wait are served. More gain nothing (measured: 8, 16 and
+ * 32 are alike), and the first of them waits for the looks at the others.
  */
 #define BLOCK 16
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Once around all the devices of an lcore (D48): some sessions at a time are looked at, and those in
- * which something waits are served before the next are. With more than one waiting, the cache
+ * Once around all the devices of an lcore (D48): some sessions at a time are looked at, and those
+ * in which something waits are served before the next are. With more than one waiting, the cache
  * fetches first what serving them will touch (vring_ahead.h).
  *
  * Threads: the lcore that polls these sessions. See vrtc_session_poll() for what it does not do.
