@@ -8,7 +8,8 @@
  * many. The time of a request is from its publication to the driver's look that finds it used.
  *
  * The echo floor, where it is given, is measured beside it, in alternating slices; whoever's turn it
- * is not is stopped. Slices of the machine's noise on the back-ends' CPU lie in between.
+ * is not is stopped. Slices of the machine's noise on the back-ends' CPU lie in between. READs a
+ * second are the median slice's: what the machine does to some of the slices is in the times alone.
  *
  * The driver has a part in it: it writes descriptors, and reads used entries. What that costs it for
  * each request is measured without a device, and is a row of its own: where this is more than what
@@ -32,7 +33,7 @@
 
 #define DEPTH_MAX      256
 #define RING_ENTRIES   512
-#define ROUNDS         5
+#define ROUNDS_MAX     1000
 #define WARMUP         2000
 #define NOISE_SLICE_MS 20
 
@@ -48,14 +49,15 @@ static const char *const way_names[N_WAYS] = {"batch", "window"};
 struct options {
 	const char *path[2]; /* the device's, and the echo's or NULL */
 	long pid[2];         /* 0: never stopped */
-	long cpu, poller_cpu, clock_id, slice_ms;
+	long cpu, poller_cpu, clock_id, slice_ms, rounds;
 	uint64_t features;
 	const char *json;
 };
 
 struct cell {
-	uint64_t cycles;
 	struct perf_histogram *took;
+	unsigned n_slices;
+	double per_cycle[ROUNDS_MAX]; /* requests, of each slice */
 };
 
 struct side {
@@ -87,9 +89,29 @@ static int run_batch(struct perf_lane *lane, unsigned depth, struct perf_histogr
 	return 0;
 }
 
-/* Batches for so many cycles; the time they took is added to the cell's. */
+static void end_slice(struct cell *cell, uint64_t n_before, uint64_t cycles)
+{
+	cell->per_cycle[cell->n_slices++] = (double)(cell->took->n - n_before) / (double)cycles;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a;
+	double y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median_per_cycle(struct cell *cell)
+{
+	qsort(cell->per_cycle, cell->n_slices, sizeof(cell->per_cycle[0]), by_size);
+	return cell->per_cycle[cell->n_slices / 2];
+}
+
+/* Batches for so many cycles. */
 static int run_batches(struct perf_lane *lane, unsigned depth, uint64_t cycles, struct cell *cell)
 {
+	uint64_t n_before = cell->took->n;
 	uint64_t begin = perf_cycles();
 	uint64_t now = begin;
 
@@ -98,7 +120,7 @@ static int run_batches(struct perf_lane *lane, unsigned depth, uint64_t cycles, 
 			return -1;
 		now = perf_cycles();
 	}
-	cell->cycles += now - begin;
+	end_slice(cell, n_before, now - begin);
 	return 0;
 }
 
@@ -128,6 +150,7 @@ static int turn_over(struct perf_lane *lane, struct perf_histogram *took, uint64
 
 static int run_window(struct perf_lane *lane, unsigned depth, uint64_t cycles, struct cell *cell)
 {
+	uint64_t n_before = cell->took->n;
 	uint64_t published[DEPTH_MAX];
 	uint64_t begin, now;
 
@@ -141,7 +164,7 @@ static int run_window(struct perf_lane *lane, unsigned depth, uint64_t cycles, s
 	for (now = begin; now - begin < cycles; now = perf_cycles())
 		if (turn_over(lane, cell->took, published))
 			return -1;
-	cell->cycles += now - begin;
+	end_slice(cell, n_before, now - begin);
 	/* What is still outstanding is not counted, and has to come back. */
 	for (unsigned i = 0; i < depth; i++)
 		if (perf_lane_wait(lane) < 0)
@@ -275,15 +298,13 @@ static void report(const struct options *o, const struct perf_histogram *noise, 
 			snprintf(group, sizeof(group), "READs a second, %s, %s", way_names[w],
 				sides[i].name);
 			for (size_t d = 0; d < N_DEPTHS; d++) {
-				const struct cell *c = &sides[i].cell[w][d];
+				struct cell *c = &sides[i].cell[w][d];
 				char name[64];
 
 				snprintf(name, sizeof(name), "%s, %s %u", sides[i].name,
 					way_names[w], depths[d]);
 				perf_result_value(r, name, group,
-					(double)c->took->n * 1e9 /
-						((double)c->cycles * ns_per_cycle),
-					"1/s");
+					median_per_cycle(c) * 1e9 / ns_per_cycle, "1/s");
 			}
 		}
 	}
@@ -316,7 +337,7 @@ static int run(const struct options *o)
 	cycles_per_ms = (uint64_t)(1e6 / perf_ns_per_cycle());
 	first_ns = vfe_now_ns();
 	first_cycles = perf_cycles();
-	for (int round = 0; !rc && round < ROUNDS; round++) {
+	for (int round = 0; !rc && round < o->rounds; round++) {
 		/* Forwards, then backwards: nobody is always behind the same one. */
 		for (int i = 0; !rc && i < n_sides; i++)
 			rc = take_turn(o, &sides[round & 1 ? n_sides - 1 - i : i], cycles_per_ms);
@@ -354,7 +375,7 @@ static const char help[] =
 	"  --poller-cpu N    where the back-ends poll (the last): its noise is measured, if there is\n"
 	"                    --device-pid, and so is --echo-pid or no echo (-1: it is not)\n"
 	"  --clock N         the device's clock to read (0)\n"
-	"  --slice-ms N      of each of 36 cells, five times (40)      --quick  10\n"
+	"  --slice-ms N      of each depth and way (10)   --rounds N  of slices (25; --quick: 5)\n"
 	"  --packed  --event-idx  --in-order  negotiate it with the device where it is offered\n"
 	"  --json FILE\n";
 
@@ -369,6 +390,7 @@ int main(int argc, char **argv)
 		POLLER_CPU,
 		CLOCK,
 		SLICE_MS,
+		ROUNDS,
 		QUICK,
 		PACKED,
 		EVENT_IDX,
@@ -385,6 +407,7 @@ int main(int argc, char **argv)
 		{"poller-cpu", required_argument, NULL, POLLER_CPU},
 		{"clock", required_argument, NULL, CLOCK},
 		{"slice-ms", required_argument, NULL, SLICE_MS},
+		{"rounds", required_argument, NULL, ROUNDS},
 		{"quick", no_argument, NULL, QUICK},
 		{"packed", no_argument, NULL, PACKED},
 		{"event-idx", no_argument, NULL, EVENT_IDX},
@@ -393,7 +416,7 @@ int main(int argc, char **argv)
 		{"help", no_argument, NULL, HELP},
 		{NULL, 0, NULL, 0},
 	};
-	struct options o = {.slice_ms = 40, .poller_cpu = perf_last_cpu()};
+	struct options o = {.slice_ms = 10, .rounds = 25, .poller_cpu = perf_last_cpu()};
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -424,8 +447,11 @@ int main(int argc, char **argv)
 		case SLICE_MS:
 			ok = perf_number(program, optarg, 1, 10000, &o.slice_ms);
 			break;
+		case ROUNDS:
+			ok = perf_number(program, optarg, 1, ROUNDS_MAX, &o.rounds);
+			break;
 		case QUICK:
-			o.slice_ms = 10;
+			o.rounds = 5;
 			break;
 		case PACKED:
 			o.features |= 1ull << VFE_F_RING_PACKED;
