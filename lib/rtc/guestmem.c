@@ -34,7 +34,7 @@ int vrtc_guestmem_add(struct vrtc_guestmem *mem, uint64_t gpa, uint64_t bytes, v
 	return 0;
 }
 
-void *vrtc_guestmem_search(const struct vrtc_guestmem *mem, unsigned *near, uint64_t gpa,
+void *vrtc_guestmem_search(const struct vrtc_guestmem *mem, uint8_t *near, uint64_t gpa,
 	uint64_t bytes, uint64_t *contig)
 {
 	*contig = 0;
@@ -48,7 +48,7 @@ void *vrtc_guestmem_search(const struct vrtc_guestmem *mem, unsigned *near, uint
 		if (offset < r->bytes) {
 			uint64_t rest = r->bytes - offset;
 
-			*near = i;
+			*near = (uint8_t)i;
 			*contig = bytes < rest ? bytes : rest;
 			return r->g_base + offset;
 		}
@@ -59,7 +59,7 @@ void *vrtc_guestmem_search(const struct vrtc_guestmem *mem, unsigned *near, uint
 void *vrtc_guestmem_map(
 	const struct vrtc_guestmem *mem, uint64_t gpa, uint64_t bytes, uint64_t *contig)
 {
-	unsigned near;
+	uint8_t near;
 
 	return vrtc_guestmem_search(mem, &near, gpa, bytes, contig);
 }

@@ -60,14 +60,14 @@ void *vrtc_guestmem_map(
 	const struct vrtc_guestmem *mem, uint64_t gpa, uint64_t bytes, uint64_t *contig);
 
 /* The search behind the two functions around it; *near is set to the region found. */
-void *vrtc_guestmem_search(const struct vrtc_guestmem *mem, unsigned *near, uint64_t gpa,
+void *vrtc_guestmem_search(const struct vrtc_guestmem *mem, uint8_t *near, uint64_t gpa,
 	uint64_t bytes, uint64_t *contig);
 
 /*
  * vrtc_guestmem_map() for those who ask often: tries first the region of the last answer.
  * @param near below VRTC_GUESTMEM_REGIONS_MAX, begins as 0; it is the caller's own, never shared
  */
-static inline void *vrtc_guestmem_map_near(const struct vrtc_guestmem *mem, unsigned *near,
+static inline void *vrtc_guestmem_map_near(const struct vrtc_guestmem *mem, uint8_t *near,
 	uint64_t gpa, uint64_t bytes, uint64_t *contig)
 {
 	const struct vrtc_guestmem_region *r = &mem->region[*near];

@@ -26,6 +26,8 @@
 #include <rte_pause.h>
 #include <rte_rcu_qsbr.h>
 
+#include "turn.h"
+
 /* Empty turns before the idle policy sets in: a driver that asks again at once finds us polling. */
 #define IDLE_AFTER_TURNS 2048
 /* The longest run of pause instructions between two looks: 1 to 3 us, depending on the CPU. */
@@ -224,10 +226,8 @@ struct vrtc_alarm_lcore *vrtc_poller_alarms(const struct vrtc_poller *p)
 
 static unsigned poll_all(const struct vrtc_poller *p, const struct session_list *list)
 {
-	unsigned served = 0;
+	unsigned served = vrtc_turn(list->session, list->n);
 
-	for (unsigned i = 0; i < list->n; i++)
-		served += vrtc_session_poll(list->session[i]);
 	if (p->alarms)
 		served += vrtc_alarm_lcore_turn(p->alarms);
 	return served;

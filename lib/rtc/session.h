@@ -26,34 +26,47 @@
 #include "timesource.h"
 #include "vring.h"
 
+#define VRTC_SESSION_ALIGN 64 /* a cache line */
+
+/*
+ * In the order in which a request needs it: an idle device costs the first cache line, and the
+ * driver's; a reading two or three more, and the table of the memory's first regions.
+ */
 struct vrtc_session {
 	/* Of the polling lcore, while the queue runs. */
+	_Alignas(VRTC_SESSION_ALIGN) bool mail_sent; /* an alarm request is with the alarm lcore */
 	struct vrtc_vring requestq;
 	const struct vrtc_device *device;
 	const struct vrtc_timesource *time;
 	int callfd;       /* rte_vhost's; valid while the queue runs; < 0: the driver polls */
-	bool fault_told;  /* the control thread was told that the ring is broken */
 	int attention_fd; /* eventfd that wakes the control thread */
+	bool fault_told;  /* the control thread was told that the ring is broken */
 	atomic_bool faulty;
-	struct vrtc_offer offer;
-	struct vrtc_guest_counter counter;
-
-	/* The alarm request that is with the alarm lcore. */
-	bool mail_sent;
-	struct vrtc_alarm_mail mail;
-	struct vrtc_alarm_lcore *alarm_lcore; /* NULL: the device has no alarms */
-	struct vrtc_command mail_cmd;
-	struct vrtc_chain mail_chain;
-	uint64_t serial;        /* of the last one that was sent */
-	uint64_t pushed_serial; /* of one whose answer is pushed and not published; 0: none */
 	/* A predecessor applied the request of this index and did not live to answer it. */
 	bool replay;
 	uint16_t replay_index;
+	struct vrtc_offer offer;
+	struct vrtc_alarm_lcore *alarm_lcore; /* NULL: the device has no alarms */
+	uint64_t pushed_serial; /* of one whose answer is pushed and not published; 0: none */
+	uint64_t serial;        /* of the last one that was sent */
 
-	/* Of the control threads. */
-	int kickfd;
+	/* Of the control threads, who fill it in before a queue runs. */
 	struct vrtc_guestmem mem;
+	int kickfd;
+
+	struct vrtc_guest_counter counter;
+
+	/* The alarm request that is with the alarm lcore. */
+	struct vrtc_alarm_mail mail;
+	struct vrtc_command mail_cmd;
+	struct vrtc_chain mail_chain;
 };
+
+/* Whether vrtc_session_poll() has something to do. The polling lcore. */
+static inline bool vrtc_session_is_waiting(const struct vrtc_session *s)
+{
+	return s->mail_sent || vrtc_vring_is_waiting(&s->requestq);
+}
 
 /*
  * Serves what the driver made available, a bounded number of requests (VRTC_SESSION_BUDGET), and

@@ -30,7 +30,9 @@
 #ifndef VRTC_VRING_H
 #define VRTC_VRING_H
 
+#include <endian.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "dirty_log.h"
@@ -69,16 +71,19 @@ enum vrtc_vring_kind {
 	VRTC_VRING_KIND_PACKED,
 };
 
-/* Private to vring*.c; here so that it can be embedded. */
+/*
+ * Private to vring*.c; here so that it can be embedded. Ordered by use: a split ring that is not
+ * logged needs the first 56 bytes alone, and whoever looks whether there is something, too.
+ */
 struct vrtc_vring {
 	const struct vrtc_guestmem *mem;
-	const char *fault; /* why the ring is broken, or NULL */
 	void *g_desc;
 	const void *g_driver;
 	void *g_device;
 	uint8_t kind; /* enum vrtc_vring_kind */
 	bool event_idx;
 	bool indirect;
+	uint8_t near; /* the region of the last buffer, see vrtc_guestmem_map_near() */
 	uint16_t size;
 	/*
 	 * Split: free-running indices. Packed: entries as vrtc_vring_base() has them; there is
@@ -88,7 +93,7 @@ struct vrtc_vring {
 	uint16_t avail_seen;     /* how far the driver has come, as of the last look */
 	uint16_t used_next;      /* the next used entry to be filled in */
 	uint16_t used_published; /* how far the driver was told; used_next is ahead by the batch */
-	unsigned near;           /* the region of the last buffer, see vrtc_guestmem_map_near() */
+	struct vrtc_dirty_log dirty;
 	struct {
 		uint16_t popped;       /* entries from used_published to avail_next */
 		uint16_t signalled;    /* how far the driver was asked whether it wants a signal */
@@ -96,8 +101,16 @@ struct vrtc_vring {
 		uint64_t held;         /* its used descriptor */
 		uint32_t suppression;  /* the flags last written to the Device Area */
 	} packed;
-	struct vrtc_dirty_log dirty;
+	const char *fault; /* why the ring is broken, or NULL */
 };
+
+_Static_assert(offsetof(struct vrtc_vring, dirty) + offsetof(struct vrtc_dirty_log, g_bits) +
+			       sizeof(uint8_t *) <=
+		       56,
+	"what a request needs of its ring, and 8 bytes of its owner's, are a cache line");
+
+/* A word in guest memory, which aliases whatever the guest keeps there. */
+typedef uint16_t __attribute__((may_alias)) vrtc_vring_le16;
 
 /* A piece of the device-writable part of a chain, contiguous in host memory. */
 struct vrtc_segment {
@@ -161,6 +174,25 @@ void vrtc_vring_split_kick_disable(struct vrtc_vring *ring);
 void vrtc_vring_packed_kick_disable(struct vrtc_vring *ring);
 bool vrtc_vring_split_kick_enable(struct vrtc_vring *ring);
 bool vrtc_vring_packed_kick_enable(struct vrtc_vring *ring);
+
+bool vrtc_vring_packed_is_waiting(const struct vrtc_vring *ring);
+
+/*
+ * Whether vrtc_vring_pop() would find something, a chain or a fault; nothing is taken. False where
+ * the ring is broken. Inline, since of a device that is asked now and then this is all that happens
+ * in most turns.
+ */
+static inline bool vrtc_vring_is_waiting(const struct vrtc_vring *ring)
+{
+	if (ring->kind == VRTC_VRING_KIND_SPLIT) {
+		/* Behind the flags. Relaxed: it is the pop that orders. */
+		const vrtc_vring_le16 *g_idx = (const vrtc_vring_le16 *)ring->g_driver + 1;
+
+		return ring->avail_next != ring->avail_seen ||
+		       le16toh(__atomic_load_n(g_idx, __ATOMIC_RELAXED)) != ring->avail_next;
+	}
+	return ring->kind == VRTC_VRING_KIND_PACKED && vrtc_vring_packed_is_waiting(ring);
+}
 
 /*
  * Takes the next chain.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the two kinds of ring share, for vring_split.c and vring_packed.c alone: descriptors are
- * copied once, their buffers are found in the guest's memory, and a chain of any length becomes a
- * struct vrtc_chain; the response goes the other way. Trust and threads: see vring.h.
+ * What the two kinds of ring share, for vring_split.c, vring_packed.c and vring_ahead.c alone:
+ * descriptors are copied once, their buffers are found in the guest's memory, and a chain of any
+ * length becomes a struct vrtc_chain; the response goes the other way. Trust and threads: see
+ * vring.h.
  *
  * Every access to memory that the driver may touch at the same time is an atomic. Those of this
  * file order nothing and are relaxed: they are atomic so that each is made exactly once, whatever
@@ -41,7 +42,7 @@
 #define CHAIN_BYTES_LIMIT ((uint64_t)1 << 32)
 
 /* Words in guest memory: little-endian, and they alias whatever the guest keeps there. */
-typedef uint16_t __attribute__((may_alias)) g_le16;
+typedef vrtc_vring_le16 g_le16;
 typedef uint32_t __attribute__((may_alias)) g_le32;
 typedef uint64_t __attribute__((may_alias)) g_le64;
 

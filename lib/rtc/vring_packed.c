@@ -299,6 +299,11 @@ static __attribute__((noinline)) const char *take_chain(
 	return end_chain(chain, &walk);
 }
 
+bool vrtc_vring_packed_is_waiting(const struct vrtc_vring *ring)
+{
+	return is_available(load_flags(ring, ring->avail_next), ring->avail_next);
+}
+
 enum vrtc_vring_result vrtc_vring_packed_pop(struct vrtc_vring *ring, struct vrtc_chain *chain)
 {
 	uint16_t at = ring->avail_next;

@@ -37,7 +37,7 @@ int main(void)
 	uint64_t gpa = nondet_u64();
 	uint64_t bytes = nondet_u64();
 	uint64_t contig = 77;
-	unsigned near = nondet_u8() % VRTC_GUESTMEM_REGIONS_MAX;
+	uint8_t near = nondet_u8() % VRTC_GUESTMEM_REGIONS_MAX;
 	bool inside = false;
 	uint8_t *g_at;
 

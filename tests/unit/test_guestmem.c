@@ -36,7 +36,7 @@ static void *map(const struct vrtc_guestmem *mem, uint64_t gpa, uint64_t bytes, 
 	void *g = vrtc_guestmem_map(mem, gpa, bytes, contig);
 
 	for (unsigned hint = 0; hint < VRTC_GUESTMEM_REGIONS_MAX; hint++) {
-		unsigned near = hint;
+		uint8_t near = (uint8_t)hint;
 		uint64_t near_contig = 12345;
 
 		assert_ptr_equal(vrtc_guestmem_map_near(mem, &near, gpa, bytes, &near_contig), g);
@@ -194,7 +194,7 @@ static void a_straddling_range_comes_in_pieces(void **state)
 static void the_hint_follows_the_last_answer(void **state)
 {
 	struct vrtc_guestmem mem = three_regions();
-	unsigned near = 0;
+	uint8_t near = 0;
 	uint64_t contig;
 
 	(void)state;

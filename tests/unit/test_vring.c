@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pop_ahead.h"
 #include "vring.h"
 
 #define F_NEXT     1
@@ -1617,7 +1618,8 @@ static void *run_device(void *arg)
 		enum vrtc_vring_result result = VRTC_VRING_EMPTY;
 		unsigned batch = 0;
 
-		while (batch < 5 && (result = vrtc_vring_pop(ring, &chain)) == VRTC_VRING_CHAIN) {
+		while (batch < 5 &&
+			(result = pop_beside_driver(ring, &chain)) == VRTC_VRING_CHAIN) {
 			uint8_t resp[16];
 
 			/* The response: the request, each byte inverted. */
@@ -1833,7 +1835,7 @@ static void *race_publish(void *arg)
 		struct vrtc_chain chain;
 
 		meet(&r->met_device, &r->met_driver);
-		if (vrtc_vring_pop(&r->g->ring, &chain) == VRTC_VRING_CHAIN)
+		if (pop_beside_driver(&r->g->ring, &chain) == VRTC_VRING_CHAIN)
 			vrtc_vring_push(&r->g->ring, &chain, pattern, 0);
 		meet(&r->met_device, &r->met_driver);
 		last = r->last;
@@ -1858,7 +1860,7 @@ static void *race_kick_enable(void *arg)
 		wait_a_little(i / 64 % 64 * 4);
 		r->told = vrtc_vring_kick_enable(&r->g->ring);
 		meet(&r->met_device, &r->met_driver);
-		if (vrtc_vring_pop(&r->g->ring, &chain) == VRTC_VRING_CHAIN)
+		if (pop_beside_driver(&r->g->ring, &chain) == VRTC_VRING_CHAIN)
 			vrtc_vring_push(&r->g->ring, &chain, pattern, 0);
 		vrtc_vring_publish(&r->g->ring);
 		meet(&r->met_device, &r->met_driver);
@@ -2003,7 +2005,7 @@ static void a_ring_that_changes_while_it_is_read_hurts_nobody(void **state)
 		heal(g);
 		if (i % 16 == 0)
 			sched_yield(); /* on one CPU the other's turn is here */
-		if (vrtc_vring_pop(&g->ring, &chain) == VRTC_VRING_CHAIN) {
+		if (pop_beside_driver(&g->ring, &chain) == VRTC_VRING_CHAIN) {
 			uint32_t room = chain.writable_bytes < 24 ? chain.writable_bytes : 24;
 
 			vrtc_vring_push(&g->ring, &chain, pattern, room);

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pop_ahead.h"
 #include "vring.h"
 
 #define F_NEXT     1
@@ -659,7 +660,7 @@ static void a_ring_that_changes_while_it_is_read_hurts_nobody(void **state)
 		offer(GPA + TABLE_AT, 16, 2, F_INDIRECT);
 		assert_int_equal(vrtc_vring_start(&ring, &config), 0);
 		for (unsigned k = 0; k < 4; k++) {
-			enum vrtc_vring_result result = vrtc_vring_pop(&ring, &chain);
+			enum vrtc_vring_result result = pop_beside_driver(&ring, &chain);
 
 			if (result == VRTC_VRING_CHAIN) {
 				uint32_t bytes = chain.writable_bytes;
