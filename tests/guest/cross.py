@@ -12,7 +12,7 @@ import arm
 from pairs import (PATCHED, TSC, VIRT, WRONG_COUNTS, check_noticed, check_true, claimed_ns,
                    find_difference, judge, needs_host_clock, qemu_number)
 from timekeeping import check_right, phc_of, run_chrony, set_wrong
-from vm import MONOTONIC, TAI, UTC, VHOST, Machine, check, device, provide
+from vm import MONOTONIC, TAI, UTC, VHOST, Machine, alone, check, device, provide
 
 CASES = {}
 FEW = 2000
@@ -130,6 +130,7 @@ def cross_wrong_map(bench):
 
 
 @case
+@alone
 def cross_stop(bench):
     """The VM is stopped and goes on, eight times, while cross-timestamps are made: all are true,
     with the map of their time; and so are those that follow."""
@@ -286,7 +287,7 @@ def cross_phc2sys(bench):
     set_wrong(guest)
     before = told(daemon)["pairs"]
     lines = guest.run(f"phc2sys -s /dev/{phc_of(guest, UTC)} -c CLOCK_REALTIME -O 0 -R 4 -m -q",
-                      seconds=8)
+                      seconds=5)
     looks = [re.search(r"offset +(-?\d+) s(\d) freq +\S+ delay +(\d+)", line) for line in lines]
     check(all(looks) and looks, f"phc2sys says: {lines[-1:]}")
     check(all(look[3] == "0" for look in looks), f"not all of them are cross-timestamps: {lines}")
