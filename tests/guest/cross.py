@@ -11,6 +11,7 @@ import time
 import arm
 from pairs import (PATCHED, TSC, VIRT, WRONG_COUNTS, check_noticed, check_true, claimed_ns,
                    find_difference, judge, needs_host_clock, qemu_number)
+from selftests import check_clock, check_cross, tools
 from timekeeping import check_right, phc_of, run_chrony, set_wrong
 from vm import MONOTONIC, TAI, UTC, VHOST, Machine, alone, check, device, provide
 
@@ -296,6 +297,16 @@ def cross_phc2sys(bench):
     check(locked, f"phc2sys does not come to s2: {lines[-1:]}")
     bench.note(f"{len(lines)} looks, median {locked[len(locked) // 2]} ns")
     check_right(bench, guest)
+
+
+@case
+def cross_testptp(bench):
+    """The kernel's testptp with a map: each clock says that it has cross-timestamps, and gives
+    them (-X); the other ways of reading are as without."""
+    guest, _ = one(bench, tools=tools())
+    for index, (kind, _) in guest.clock_types().items():
+        check_clock(guest, index, kind)
+        bench.note(f"ptp{index} less the guest's clock {check_cross(guest, index, kind)} ns")
 
 
 @case
