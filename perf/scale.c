@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dpdk-rtc-scale: what devices cost that share one lcore: up to 500 that listen, and, in client
- * mode, as many as rte_vhost takes. A daemon for each number of devices, started here.
+ * dpdk-rtc-scale: what devices cost that share one lcore: up to 500 that listen, and 1000 that
+ * connect to their front-ends, which is about as many as rte_vhost takes. A daemon for each number
+ * of devices, started here; they are measured in alternating slices, and all but one are stopped.
  *
  *	memory   resident in the daemon, with a front-end at each device
  *	idle     the round trip of READ on one device, while the others have nothing to do. Its lcore
@@ -36,14 +37,15 @@
 #define RING_ENTRIES   256
 #define CONNECT_MS     20000
 #define WARMUP_TURNS   3
-#define NOISE_SLICE_MS 100
+#define NOISE_SLICE_MS 20
 #define PATH_BYTES     64
+#define ROUNDS_MAX     1000
 
 static const char program[] = "dpdk-rtc-scale";
 
 struct options {
 	const char *daemon;
-	long cpu, poller_cpu, ms, servers, clients;
+	long cpu, poller_cpu, slice_ms, rounds, servers, clients;
 	const char *json;
 };
 
@@ -63,14 +65,19 @@ static const char *const quantity_heads[N_QUANTITIES] = {
 	"READs on all devices at once: until the last is answered",
 };
 
-/* A number of devices. */
+/* A number of devices, their drivers and their daemon. */
 struct crowd {
 	unsigned n;
 	bool client;
-	bool measured;
-	struct perf_child_memory before; /* without a front-end */
-	struct perf_child_memory after;
+	bool wanted;
+	struct perf_child child;
+	struct perf_lane *lane;
+	uint64_t *published;
+	char (*path)[PATH_BYTES];
+	struct perf_child_memory memory;
 	struct perf_histogram *took[N_QUANTITIES];
+	unsigned n_slices;
+	double per_cycle[ROUNDS_MAX]; /* requests with all active, of each slice */
 };
 
 static struct crowd crowds[] = {
@@ -82,26 +89,23 @@ static struct crowd crowds[] = {
 };
 #define N_CROWDS (sizeof(crowds) / sizeof(crowds[0]))
 
-static struct perf_lane lanes[LANES_MAX];
-static char paths[LANES_MAX][PATH_BYTES];
-static uint64_t published[LANES_MAX];
-static struct perf_child child;
-
-static int publish_on(unsigned i)
+static int publish_on(struct crowd *crowd, unsigned i)
 {
-	if (perf_lane_add(&lanes[i], 0))
+	if (perf_lane_add(&crowd->lane[i], 0))
 		return -1;
-	published[i] = perf_cycles();
-	perf_lane_publish(&lanes[i]);
+	crowd->published[i] = perf_cycles();
+	perf_lane_publish(&crowd->lane[i]);
 	return 0;
 }
 
+/* One in the middle: what is before it and what is behind it makes no difference. */
 static int run_idle(struct crowd *crowd, int64_t end_ns)
 {
-	struct perf_lane *lane = &lanes[crowd->n / 2];
+	struct perf_lane *lane = &crowd->lane[crowd->n / 2];
+	bool count = false;
 
-	while (vfe_now_ns() < end_ns) {
-		for (unsigned i = 0; i < 64; i++) {
+	do {
+		for (unsigned i = 0; i < 1000; i++) {
 			uint64_t begin = perf_cycles();
 
 			if (perf_lane_add(lane, 0))
@@ -109,9 +113,11 @@ static int run_idle(struct crowd *crowd, int64_t end_ns)
 			perf_lane_publish(lane);
 			if (perf_lane_wait(lane) < 0)
 				return -1;
-			perf_histogram_add(crowd->took[IDLE], perf_cycles() - begin);
+			if (count)
+				perf_histogram_add(crowd->took[IDLE], perf_cycles() - begin);
 		}
-	}
+		count = true;
+	} while (vfe_now_ns() < end_ns);
 	return 0;
 }
 
@@ -119,15 +125,17 @@ static int run_idle(struct crowd *crowd, int64_t end_ns)
 static int turn_over(struct crowd *crowd, bool count, bool go_on)
 {
 	for (unsigned i = 0; i < crowd->n; i++) {
-		int slot = go_on ? perf_lane_take(&lanes[i]) : perf_lane_wait(&lanes[i]);
+		struct perf_lane *lane = &crowd->lane[i];
+		int slot = go_on ? perf_lane_take(lane) : perf_lane_wait(lane);
 
 		if (slot == PERF_LANE_ERROR)
 			return -1;
 		if (slot == PERF_LANE_NONE)
 			continue;
 		if (count)
-			perf_histogram_add(crowd->took[ACTIVE], perf_cycles() - published[i]);
-		if (go_on && publish_on(i))
+			perf_histogram_add(
+				crowd->took[ACTIVE], perf_cycles() - crowd->published[i]);
+		if (go_on && publish_on(crowd, i))
 			return -1;
 	}
 	return 0;
@@ -135,12 +143,20 @@ static int turn_over(struct crowd *crowd, bool count, bool go_on)
 
 static int run_active(struct crowd *crowd, int64_t end_ns)
 {
+	uint64_t n_before = crowd->took[ACTIVE]->n;
+	uint64_t begin = 0;
+
 	for (unsigned i = 0; i < crowd->n; i++)
-		if (publish_on(i))
+		if (publish_on(crowd, i))
 			return -1;
-	for (unsigned turn = 0; turn < WARMUP_TURNS || vfe_now_ns() < end_ns; turn++)
+	for (unsigned turn = 0; turn <= WARMUP_TURNS || vfe_now_ns() < end_ns; turn++) {
+		if (turn == WARMUP_TURNS)
+			begin = perf_cycles();
 		if (turn_over(crowd, turn >= WARMUP_TURNS, true))
 			return -1;
+	}
+	crowd->per_cycle[crowd->n_slices++] =
+		(double)(crowd->took[ACTIVE]->n - n_before) / (double)(perf_cycles() - begin);
 	return turn_over(crowd, false, false);
 }
 
@@ -151,13 +167,13 @@ static int run_burst(struct crowd *crowd, bool count)
 
 	/* All is written before; what remains to be done is a store for each. */
 	for (unsigned i = 0; i < crowd->n; i++)
-		if (perf_lane_add(&lanes[i], 0))
+		if (perf_lane_add(&crowd->lane[i], 0))
 			return -1;
 	begin = perf_cycles();
 	for (unsigned i = 0; i < crowd->n; i++)
-		perf_lane_publish(&lanes[i]);
+		perf_lane_publish(&crowd->lane[i]);
 	for (unsigned i = 0; i < crowd->n; i++) {
-		if (perf_lane_wait(&lanes[i]) < 0)
+		if (perf_lane_wait(&crowd->lane[i]) < 0)
 			return -1;
 		if (i == 0)
 			first = perf_cycles() - begin;
@@ -171,20 +187,41 @@ static int run_burst(struct crowd *crowd, bool count)
 
 static int run_bursts(struct crowd *crowd, int64_t end_ns)
 {
-	for (unsigned turn = 0; turn < WARMUP_TURNS || vfe_now_ns() < end_ns; turn++)
+	for (unsigned turn = 0; turn <= WARMUP_TURNS || vfe_now_ns() < end_ns; turn++)
 		if (run_burst(crowd, turn >= WARMUP_TURNS))
 			return -1;
 	return 0;
 }
 
-/* The daemon's command line. */
-static char **command(const struct options *o, const struct crowd *crowd)
+static int pause_crowd(const struct crowd *crowd)
+{
+	if (perf_pause(crowd->child.pid) == 0)
+		return 0;
+	fprintf(stderr, "%s: cannot stop process %d\n", program, (int)crowd->child.pid);
+	return -1;
+}
+
+/* A slice of each. */
+static int take_turn(const struct options *o, struct crowd *crowd)
+{
+	static int (*const run[])(struct crowd *, int64_t) = {run_idle, run_active, run_bursts};
+	int rc = 0;
+
+	perf_pause_end(crowd->child.pid);
+	for (size_t i = 0; !rc && i < sizeof(run) / sizeof(run[0]); i++)
+		rc = run[i](crowd, vfe_now_ns() + o->slice_ms * 1000000);
+	crowd->memory = perf_child_memory(&crowd->child);
+	return pause_crowd(crowd) ? -1 : rc;
+}
+
+static int start_daemon(const struct options *o, struct crowd *crowd, const char *dir)
 {
 	char **argv = calloc(crowd->n * 2 + 8, sizeof(argv[0]));
 	size_t n = 0;
+	int rc;
 
 	if (!argv)
-		return NULL;
+		return -1;
 	argv[n++] = (char *)(uintptr_t)o->daemon;
 	argv[n++] = (char *)"--idle";
 	argv[n++] = (char *)"busy";
@@ -195,70 +232,82 @@ static char **command(const struct options *o, const struct crowd *crowd)
 		argv[n++] = (char *)"--client";
 	for (unsigned i = 0; i < crowd->n; i++) {
 		argv[n++] = (char *)"--socket-path";
-		argv[n++] = paths[i];
+		argv[n++] = crowd->path[i];
 	}
-	return argv;
+	rc = perf_child_start(&crowd->child, program, dir, argv);
+	free(argv);
+	return rc;
 }
 
-/* Lanes, daemon, lanes: who listens comes first. */
-static int set_up(const struct options *o, struct crowd *crowd, const char *dir)
+static int make_room(struct crowd *crowd)
 {
-	char **argv;
-	int rc = 0;
+	bool ok;
+
+	crowd->lane = calloc(crowd->n, sizeof(crowd->lane[0]));
+	crowd->published = calloc(crowd->n, sizeof(crowd->published[0]));
+	crowd->path = calloc(crowd->n, sizeof(crowd->path[0]));
+	ok = crowd->lane && crowd->published && crowd->path;
+	for (int q = 0; q < N_QUANTITIES; q++) {
+		crowd->took[q] = perf_histogram_new();
+		ok = ok && crowd->took[q];
+	}
+	if (!ok)
+		fprintf(stderr, "%s: out of memory\n", program);
+	return ok ? 0 : -1;
+}
+
+/* The sockets of those who are connected to, and the daemon, which connects to them. */
+static int begin_crowd(const struct options *o, struct crowd *crowd, const char *dir)
+{
+	int rc = make_room(crowd);
 
 	for (unsigned i = 0; !rc && i < crowd->n; i++) {
 		const struct perf_lane_config config = {
-			.path = paths[i],
+			.path = crowd->path[i],
 			.listen = crowd->client,
 			.depth = 1,
 			.ring_entries = RING_ENTRIES,
 			.connect_ms = CONNECT_MS,
 		};
 
-		snprintf(paths[i], sizeof(paths[i]), "%.40s/%u", dir, i);
-		rc = perf_lane_init(&lanes[i], program, &config);
+		snprintf(crowd->path[i], PATH_BYTES, "%.40s/%c%u.%u", dir,
+			crowd->client ? 'c' : 's', crowd->n, i);
+		rc = perf_lane_init(&crowd->lane[i], program, &config);
 	}
-	argv = command(o, crowd);
-	if (rc || !argv || perf_child_start(&child, program, dir, argv)) {
-		free(argv);
-		return -1;
-	}
-	free(argv);
-	for (unsigned i = 0; !rc && i < crowd->n; i++) {
-		rc = perf_lane_start(&lanes[i]);
-		if (rc) {
-			fprintf(stderr, "%s: device %u of %u\n", program, i + 1, crowd->n);
-			(void)perf_child_lives(&child, program);
-		}
-		/* It listens on the last one: so it is complete. */
-		if (i == 0 && !crowd->client)
-			crowd->before = perf_child_memory(&child);
-	}
+	if (!rc)
+		rc = start_daemon(o, crowd, dir);
 	return rc;
 }
 
-static int measure_crowd(const struct options *o, struct crowd *crowd, const char *dir)
+/* The front-ends; the daemon is stopped before and behind. */
+static int connect_crowd(struct crowd *crowd)
 {
-	static int (*const run[])(struct crowd *, int64_t) = {run_idle, run_active, run_bursts};
 	int rc = 0;
 
-	for (int q = 0; q < N_QUANTITIES; q++) {
-		crowd->took[q] = perf_histogram_new();
-		if (!crowd->took[q]) {
-			fprintf(stderr, "%s: out of memory\n", program);
-			return -1;
+	perf_pause_end(crowd->child.pid);
+	for (unsigned i = 0; !rc && i < crowd->n; i++) {
+		rc = perf_lane_start(&crowd->lane[i]);
+		if (rc) {
+			fprintf(stderr, "%s: device %u of %u\n", program, i + 1, crowd->n);
+			(void)perf_child_lives(&crowd->child, program);
 		}
 	}
-	rc = set_up(o, crowd, dir);
-	for (size_t i = 0; !rc && i < sizeof(run) / sizeof(run[0]); i++)
-		rc = run[i](crowd, vfe_now_ns() + o->ms * 1000000);
 	if (!rc)
-		crowd->after = perf_child_memory(&child);
-	for (unsigned i = 0; i < crowd->n; i++)
-		perf_lane_fini(&lanes[i]);
-	perf_child_end(&child);
-	crowd->measured = rc == 0;
+		rc = pause_crowd(crowd);
 	return rc;
+}
+
+static void tear_down(struct crowd *crowd)
+{
+	perf_pause_end(crowd->child.pid);
+	for (unsigned i = 0; crowd->lane && i < crowd->n; i++)
+		perf_lane_fini(&crowd->lane[i]);
+	perf_child_end(&crowd->child);
+	free(crowd->lane);
+	free(crowd->published);
+	free(crowd->path);
+	for (int q = 0; q < N_QUANTITIES; q++)
+		free(crowd->took[q]);
 }
 
 static void report_crowd(struct perf_result *r, int q, double ns_per_cycle)
@@ -267,7 +316,7 @@ static void report_crowd(struct perf_result *r, int q, double ns_per_cycle)
 	for (size_t c = 0; c < N_CROWDS; c++) {
 		char name[64];
 
-		if (!crowds[c].measured)
+		if (!crowds[c].wanted)
 			continue;
 		snprintf(name, sizeof(name), "%s, %u%s", quantity_names[q], crowds[c].n,
 			crowds[c].client ? ", client" : "");
@@ -282,7 +331,7 @@ static const struct crowd *extreme(bool most)
 	const struct crowd *found = NULL;
 
 	for (size_t c = 0; c < N_CROWDS; c++) {
-		if (!crowds[c].measured || crowds[c].client)
+		if (!crowds[c].wanted || crowds[c].client)
 			continue;
 		if (!found || most)
 			found = &crowds[c];
@@ -303,7 +352,7 @@ static void report_idle_cost(struct perf_result *r, double ns_per_cycle)
 		double more;
 		char name[96];
 
-		if (!many->measured || many->client || many->n < 100)
+		if (!many->wanted || many->client || many->n < 100)
 			continue;
 		/* With few devices a turn is shorter than the way of a request. */
 		if (few) {
@@ -328,22 +377,37 @@ static void report_memory(struct perf_result *r)
 	for (size_t c = 0; c < N_CROWDS; c++) {
 		char name[96];
 
-		if (!crowds[c].measured)
+		if (!crowds[c].wanted)
 			continue;
 		snprintf(name, sizeof(name), "resident, %u device%s%s", crowds[c].n,
 			crowds[c].n > 1 ? "s" : "", crowds[c].client ? ", client" : "");
 		perf_result_value(r, name, "memory",
-			(double)(crowds[c].after.anonymous_kib + crowds[c].after.file_kib) / 1024,
+			(double)(crowds[c].memory.anonymous_kib + crowds[c].memory.file_kib) / 1024,
 			"MiB");
 	}
 	if (many && many->n > few->n) {
 		double n = many->n - few->n;
 
 		perf_result_value(r, "a device with a front-end: the daemon's own memory", "memory",
-			(double)(many->after.anonymous_kib - few->after.anonymous_kib) / n, "KiB");
+			(double)(many->memory.anonymous_kib - few->memory.anonymous_kib) / n,
+			"KiB");
 		perf_result_value(r, "a device with a front-end: touched of the guest's", "memory",
-			(double)(many->after.shared_kib - few->after.shared_kib) / n, "KiB");
+			(double)(many->memory.shared_kib - few->memory.shared_kib) / n, "KiB");
 	}
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a;
+	double y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median_per_cycle(struct crowd *crowd)
+{
+	qsort(crowd->per_cycle, crowd->n_slices, sizeof(crowd->per_cycle[0]), by_size);
+	return crowd->per_cycle[crowd->n_slices / 2];
 }
 
 static void report(const struct options *o, const struct perf_histogram *noise, double ns_per_cycle)
@@ -360,51 +424,71 @@ static void report(const struct options *o, const struct perf_histogram *noise, 
 	for (size_t c = 0; c < N_CROWDS; c++) {
 		char name[96];
 
-		if (!crowds[c].measured || crowds[c].took[ACTIVE]->n == 0)
+		if (!crowds[c].wanted)
 			continue;
 		/* One thread is the driver of all. */
 		snprintf(name, sizeof(name), "READs a second, all of %u active%s", crowds[c].n,
 			crowds[c].client ? ", client" : "");
 		perf_result_value(r, name, "READs a second",
-			crowds[c].n * 1e9 /
-				(perf_histogram_mean(crowds[c].took[ACTIVE]) * ns_per_cycle),
-			"1/s");
+			median_per_cycle(&crowds[c]) * 1e9 / ns_per_cycle, "1/s");
 	}
 	report_memory(r);
 	perf_result_end(r);
 }
 
-static int measure(const struct options *o, const char *dir)
+static int measure_all(const struct options *o, struct perf_histogram *noise)
 {
-	struct perf_histogram *noise = perf_histogram_new();
-	struct perf_partner *partner;
-	uint64_t first_cycles, last_cycles;
-	int64_t first_ns, last_ns;
-	int rc = 0;
+	struct perf_partner *partner = perf_partner_new((int)o->poller_cpu, noise);
+	uint64_t first_cycles = perf_cycles(), last_cycles;
+	int64_t first_ns = vfe_now_ns(), last_ns;
+	int rc = partner ? 0 : -1;
 
-	partner = noise ? perf_partner_new((int)o->poller_cpu, noise) : NULL;
-	if (!partner)
-		rc = -1;
-	first_ns = vfe_now_ns();
-	first_cycles = perf_cycles();
-	for (size_t c = 0; !rc && c < N_CROWDS; c++) {
-		if (crowds[c].n > (crowds[c].client ? o->clients : o->servers))
-			continue;
-		rc = measure_crowd(o, &crowds[c], dir);
+	for (long round = 0; !rc && round < o->rounds; round++) {
+		/* Forwards, then backwards: nobody is always behind the same one. */
+		for (size_t i = 0; !rc && i < N_CROWDS; i++) {
+			struct crowd *crowd = &crowds[round & 1 ? N_CROWDS - 1 - i : i];
+
+			if (crowd->wanted)
+				rc = take_turn(o, crowd);
+		}
 		perf_partner_begin(partner, PERF_PARTNER_LISTENS);
 		perf_sleep_ms(NOISE_SLICE_MS);
 		perf_partner_end(partner);
 	}
 	last_cycles = perf_cycles();
 	last_ns = vfe_now_ns();
+	perf_partner_free(partner);
 	if (!rc)
 		report(o, noise,
 			(double)(last_ns - first_ns) / (double)(last_cycles - first_cycles));
-	perf_partner_free(partner);
-	free(noise);
+	return rc;
+}
+
+static int measure(const struct options *o, const char *dir)
+{
+	struct perf_histogram *noise = perf_histogram_new();
+	int rc = noise ? 0 : -1;
+
+	/* All of them start before one is stopped: the EAL's telemetry asks its like, and waits. */
+	for (size_t c = 0; !rc && c < N_CROWDS; c++) {
+		crowds[c].wanted = crowds[c].n <= (crowds[c].client ? o->clients : o->servers);
+		if (crowds[c].wanted)
+			rc = begin_crowd(o, &crowds[c], dir);
+	}
+	for (size_t c = 0; !rc && c < N_CROWDS; c++) {
+		if (crowds[c].wanted)
+			rc = perf_child_await(
+				&crowds[c].child, program, "dpdk-rtc: ready", CONNECT_MS);
+	}
+	for (size_t c = 0; !rc && c < N_CROWDS; c++)
+		rc = crowds[c].wanted ? pause_crowd(&crowds[c]) : 0;
+	for (size_t c = 0; !rc && c < N_CROWDS; c++)
+		rc = crowds[c].wanted ? connect_crowd(&crowds[c]) : 0;
+	if (!rc)
+		rc = measure_all(o, noise);
 	for (size_t c = 0; c < N_CROWDS; c++)
-		for (int q = 0; q < N_QUANTITIES; q++)
-			free(crowds[c].took[q]);
+		tear_down(&crowds[c]);
+	free(noise);
 	return rc ? 1 : 0;
 }
 
@@ -429,19 +513,21 @@ static const char help[] =
 	"  --daemon PROGRAM  dpdk-rtc\n"
 	"  --cpu N           pin this process (0; -1: do not)\n"
 	"  --poller-cpu N    where they poll (the last that this process may use): for its noise\n"
-	"  --ms N            of each quantity and number of devices (1000; --quick: 200)\n"
+	"  --slice-ms N      of each quantity and number of devices (50)\n"
+	"  --rounds N        of slices (12; --quick: 3)\n"
 	"  --servers N       no more devices than this (500)\n"
 	"  --clients N       in client mode (1000; 0: none)\n"
 	"  --json FILE\n";
 
 int main(int argc, char **argv)
 {
-	enum { DAEMON = 1, CPU, POLLER_CPU, MS, SERVERS, CLIENTS, QUICK, JSON, HELP };
+	enum { DAEMON = 1, CPU, POLLER_CPU, SLICE_MS, ROUNDS, SERVERS, CLIENTS, QUICK, JSON, HELP };
 	static const struct option options[] = {
 		{"daemon", required_argument, NULL, DAEMON},
 		{"cpu", required_argument, NULL, CPU},
 		{"poller-cpu", required_argument, NULL, POLLER_CPU},
-		{"ms", required_argument, NULL, MS},
+		{"slice-ms", required_argument, NULL, SLICE_MS},
+		{"rounds", required_argument, NULL, ROUNDS},
 		{"servers", required_argument, NULL, SERVERS},
 		{"clients", required_argument, NULL, CLIENTS},
 		{"quick", no_argument, NULL, QUICK},
@@ -449,8 +535,11 @@ int main(int argc, char **argv)
 		{"help", no_argument, NULL, HELP},
 		{NULL, 0, NULL, 0},
 	};
-	struct options o = {
-		.ms = 1000, .servers = 500, .clients = LANES_MAX, .poller_cpu = perf_last_cpu()};
+	struct options o = {.slice_ms = 50,
+		.rounds = 12,
+		.servers = 500,
+		.clients = LANES_MAX,
+		.poller_cpu = perf_last_cpu()};
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -466,8 +555,11 @@ int main(int argc, char **argv)
 		case POLLER_CPU:
 			ok = perf_number(program, optarg, 0, 1023, &o.poller_cpu);
 			break;
-		case MS:
-			ok = perf_number(program, optarg, 1, 60000, &o.ms);
+		case SLICE_MS:
+			ok = perf_number(program, optarg, 1, 10000, &o.slice_ms);
+			break;
+		case ROUNDS:
+			ok = perf_number(program, optarg, 1, ROUNDS_MAX, &o.rounds);
 			break;
 		case SERVERS:
 			ok = perf_number(program, optarg, 1, 500, &o.servers);
@@ -476,7 +568,7 @@ int main(int argc, char **argv)
 			ok = perf_number(program, optarg, 0, LANES_MAX, &o.clients);
 			break;
 		case QUICK:
-			o.ms = 200;
+			o.rounds = 3;
 			break;
 		case JSON:
 			o.json = optarg;
@@ -497,5 +589,6 @@ int main(int argc, char **argv)
 	perf_child_begin();
 	if (!perf_pin(program, (int)o.cpu))
 		return 1;
+	perf_pause_begin();
 	return run(&o);
 }
