@@ -43,6 +43,7 @@ enum option_id {
 	OPTION_ALARM_STORE,
 	OPTION_SECCOMP,
 	OPTION_CHECK_CONFIG,
+	OPTION_CHECK_HOST,
 	OPTION_FD,
 	OPTION_PRINT_CAPABILITIES,
 	OPTION_HELP,
@@ -72,6 +73,7 @@ static const struct option {
 	[OPTION_ALARM_STORE] = {"--alarm-store", "DIR"},
 	[OPTION_SECCOMP] = {"--seccomp", "CHOICE"},
 	[OPTION_CHECK_CONFIG] = {"--check-config", NULL},
+	[OPTION_CHECK_HOST] = {"--check-host", NULL},
 	[OPTION_FD] = {"--fd", "FDNUM"},
 	[OPTION_PRINT_CAPABILITIES] = {"--print-capabilities", NULL},
 	[OPTION_HELP] = {"--help", NULL},
@@ -387,6 +389,9 @@ static int take_option(
 		return 0;
 	case OPTION_CHECK_CONFIG:
 		w->action = APP_CHECK_CONFIG;
+		return 0;
+	case OPTION_CHECK_HOST:
+		w->action = APP_CHECK_HOST;
 		return 0;
 	case OPTION_FD:
 		return fail_option(r, id, value,
@@ -828,7 +833,7 @@ static int make(
 	if (err)
 		return err;
 	config->action = w->action;
-	if (w->action != APP_RUN && w->action != APP_CHECK_CONFIG)
+	if (w->action != APP_RUN && w->action != APP_CHECK_CONFIG && w->action != APP_CHECK_HOST)
 		return 0;
 	config->alarm_store = true;
 	config->seccomp = APP_SECCOMP;

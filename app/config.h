@@ -84,6 +84,7 @@ struct app_device_config {
 enum app_action {
 	APP_RUN,
 	APP_CHECK_CONFIG, /* everything up to, and without, the start */
+	APP_CHECK_HOST,   /* whether the machine is one for short and steady readings */
 	APP_HELP,
 	APP_VERSION,
 	APP_PRINT_CAPABILITIES,

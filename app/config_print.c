@@ -59,6 +59,8 @@ void app_config_print_help(void)
 	       "\n"
 	       "Instead of running:\n"
 	       "  --check-config        say whether all of this would do\n"
+	       "  --check-host          say line by line what this machine lacks for short and steady\n"
+	       "                        readings on the lcores that these options give\n"
 	       "  --print-capabilities  what QEMU's conventions for back-ends ask for, in JSON\n"
 	       "  --help, --version\n"
 	       "\n"

@@ -220,7 +220,7 @@ static void what_stands_before_two_dashes_is_the_eals(void **state)
 
 	REFUSED("--: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
 		"--alarm-action, --socket-mode, --socket-owner, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, --seccomp, "
-		"--check-config, --print-capabilities, --help, --version; "
+		"--check-config, --check-host, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
 		"--", "--", "--socket-path", "a");
 	REFUSED("--idle: not an option of the EAL, whose options these are; accepted: after "
@@ -268,7 +268,7 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 		NULL);
 	REFUSED("--bad: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
 		"--alarm-action, --socket-mode, --socket-owner, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, --seccomp, "
-		"--check-config, --print-capabilities, --help, --version; "
+		"--check-config, --check-host, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
 		"--bad=1");
 	REFUSED("a.sock: not an option; a socket is given as --socket-path a.sock", "a.sock");
@@ -318,7 +318,7 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 	REFUSED("/tmp: is a folder; accepted: a configuration file", "--config=/tmp");
 	REFUSED("--a?b??[31m: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
 		"--alarm-action, --socket-mode, --socket-owner, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, --seccomp, "
-		"--check-config, --print-capabilities, --help, "
+		"--check-config, --check-host, --print-capabilities, --help, "
 		"--version; options of the EAL before \"--\"",
 		"--a\nb\r\033[31m");
 }
