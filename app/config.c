@@ -192,6 +192,16 @@ static const struct app_device_config *find_socket(
 	return NULL;
 }
 
+/* Whether rte_vhost can serve one more. */
+static bool is_room_for(const struct app_config *config, const struct app_device_config *device)
+{
+	unsigned watched = device->client ? 1 : 2;
+
+	for (unsigned i = 0; i < config->n_devices; i++)
+		watched += config->device[i].client ? 1 : 2;
+	return config->n_devices < APP_DEVICES_MAX && watched <= APP_WATCHED_MAX;
+}
+
 /* There is room for APP_DEVICES_MAX from the beginning. */
 static bool add_device(struct app_config *config, const struct app_device_config *device, char *why)
 {
@@ -203,9 +213,11 @@ static bool add_device(struct app_config *config, const struct app_device_config
 			same->name);
 		return false;
 	}
-	if (config->n_devices == APP_DEVICES_MAX) {
-		snprintf(why, APP_WHY_BYTES, "too many devices; accepted: up to %d",
-			APP_DEVICES_MAX);
+	if (!is_room_for(config, device)) {
+		snprintf(why, APP_WHY_BYTES,
+			"too many devices; accepted: up to %d that listen, up to %d that connect, "
+			"and of both as many as have %d descriptors, two and one each",
+			APP_SERVERS_MAX, APP_DEVICES_MAX, APP_WATCHED_MAX);
 		return false;
 	}
 	config->device[config->n_devices++] = *device;
