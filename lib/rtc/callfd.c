@@ -39,7 +39,7 @@ struct completions {
 #define EVENTS 8
 
 /* A context a thread: no lock, and no cache line, of another thread's. */
-static aio_context_t *contexts;
+static struct completions **contexts;
 static unsigned n_contexts;
 static atomic_uint n_taken;
 static int nothing_fd = -1;
@@ -71,12 +71,6 @@ bool vrtc_callfd_check(int callfd, int kickfd)
 	return true;
 }
 
-static struct completions *completions_of(aio_context_t context)
-{
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel hands out numbers */
-	return (struct completions *)(uintptr_t)context;
-}
-
 /* 1: the eventfd was signalled. */
 static long submit(struct completions *c, int callfd)
 {
@@ -95,16 +89,21 @@ static long submit(struct completions *c, int callfd)
 	return n;
 }
 
-static int make_context(aio_context_t *context, int trial)
+/* Returns NULL with errno. trial: an eventfd. */
+static struct completions *make_completions(int trial)
 {
-	*context = 0;
-	if (syscall(SYS_io_setup, (long)EVENTS, context))
-		return -errno;
-	if (completions_of(*context)->magic == MAGIC && !completions_of(*context)->incompatible &&
-		submit(completions_of(*context), trial) == 1)
-		return 0;
-	(void)syscall(SYS_io_destroy, *context);
-	return -ENOTSUP;
+	aio_context_t context = 0;
+	struct completions *c;
+
+	if (syscall(SYS_io_setup, (long)EVENTS, &context))
+		return NULL;
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel hands out numbers */
+	c = (struct completions *)(uintptr_t)context;
+	if (c && c->magic == MAGIC && !c->incompatible && submit(c, trial) == 1)
+		return c;
+	(void)syscall(SYS_io_destroy, context);
+	errno = ENOTSUP;
+	return NULL;
 }
 
 int vrtc_callfd_protect(unsigned n_threads)
@@ -117,9 +116,12 @@ int vrtc_callfd_protect(unsigned n_threads)
 	if (trial < 0 || nothing_fd < 0 || !contexts)
 		rc = -errno;
 	while (rc == 0 && n_contexts < n_threads) {
-		rc = make_context(&contexts[n_contexts], trial);
-		if (rc == 0)
-			n_contexts++;
+		struct completions *c = make_completions(trial);
+
+		if (c)
+			contexts[n_contexts++] = c;
+		else
+			rc = -errno;
 	}
 	if (trial >= 0)
 		close(trial);
@@ -131,7 +133,7 @@ static struct completions *take_context(void)
 	unsigned i = n_contexts > 0 ? atomic_fetch_add(&n_taken, 1) : 0;
 
 	asked = true;
-	return i < n_contexts ? completions_of(contexts[i]) : NULL;
+	return i < n_contexts ? contexts[i] : NULL;
 }
 
 void vrtc_callfd_signal(int callfd)
