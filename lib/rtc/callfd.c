@@ -108,13 +108,18 @@ static struct completions *make_completions(int trial)
 
 int vrtc_callfd_protect(unsigned n_threads)
 {
-	int trial = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int trial;
 	int rc = 0;
 
-	nothing_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	contexts = calloc(n_threads, sizeof(contexts[0]));
-	if (trial < 0 || nothing_fd < 0 || !contexts)
-		rc = -errno;
+	if (!contexts)
+		return -ENOMEM;
+	nothing_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (nothing_fd < 0)
+		return -errno;
+	trial = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (trial < 0)
+		return -errno;
 	while (rc == 0 && n_contexts < n_threads) {
 		struct completions *c = make_completions(trial);
 
@@ -123,8 +128,7 @@ int vrtc_callfd_protect(unsigned n_threads)
 		else
 			rc = -errno;
 	}
-	if (trial >= 0)
-		close(trial);
+	close(trial);
 	return rc;
 }
 
