@@ -43,6 +43,7 @@ enum option_id {
 	OPTION_ALARM_STORE,
 	OPTION_SECCOMP,
 	OPTION_CHECK_CONFIG,
+	OPTION_CHECK_HOST,
 	OPTION_FD,
 	OPTION_PRINT_CAPABILITIES,
 	OPTION_HELP,
@@ -72,6 +73,7 @@ static const struct option {
 	[OPTION_ALARM_STORE] = {"--alarm-store", "DIR"},
 	[OPTION_SECCOMP] = {"--seccomp", "CHOICE"},
 	[OPTION_CHECK_CONFIG] = {"--check-config", NULL},
+	[OPTION_CHECK_HOST] = {"--check-host", NULL},
 	[OPTION_FD] = {"--fd", "FDNUM"},
 	[OPTION_PRINT_CAPABILITIES] = {"--print-capabilities", NULL},
 	[OPTION_HELP] = {"--help", NULL},
@@ -190,6 +192,16 @@ static const struct app_device_config *find_socket(
 	return NULL;
 }
 
+/* Whether rte_vhost can serve one more. */
+static bool is_room_for(const struct app_config *config, const struct app_device_config *device)
+{
+	unsigned watched = device->client ? 1 : 2;
+
+	for (unsigned i = 0; i < config->n_devices; i++)
+		watched += config->device[i].client ? 1 : 2;
+	return config->n_devices < APP_DEVICES_MAX && watched <= APP_WATCHED_MAX;
+}
+
 /* There is room for APP_DEVICES_MAX from the beginning. */
 static bool add_device(struct app_config *config, const struct app_device_config *device, char *why)
 {
@@ -201,9 +213,11 @@ static bool add_device(struct app_config *config, const struct app_device_config
 			same->name);
 		return false;
 	}
-	if (config->n_devices == APP_DEVICES_MAX) {
-		snprintf(why, APP_WHY_BYTES, "too many devices; accepted: up to %d",
-			APP_DEVICES_MAX);
+	if (!is_room_for(config, device)) {
+		snprintf(why, APP_WHY_BYTES,
+			"too many devices; accepted: up to %d that listen, up to %d that connect, "
+			"and of both as many as have %d descriptors, two and one each",
+			APP_SERVERS_MAX, APP_DEVICES_MAX, APP_WATCHED_MAX);
 		return false;
 	}
 	config->device[config->n_devices++] = *device;
@@ -375,6 +389,9 @@ static int take_option(
 		return 0;
 	case OPTION_CHECK_CONFIG:
 		w->action = APP_CHECK_CONFIG;
+		return 0;
+	case OPTION_CHECK_HOST:
+		w->action = APP_CHECK_HOST;
 		return 0;
 	case OPTION_FD:
 		return fail_option(r, id, value,
@@ -816,7 +833,7 @@ static int make(
 	if (err)
 		return err;
 	config->action = w->action;
-	if (w->action != APP_RUN && w->action != APP_CHECK_CONFIG)
+	if (w->action != APP_RUN && w->action != APP_CHECK_CONFIG && w->action != APP_CHECK_HOST)
 		return 0;
 	config->alarm_store = true;
 	config->seccomp = APP_SECCOMP;

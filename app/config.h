@@ -24,8 +24,13 @@
 #define APP_NAME_BYTES_MAX 48
 #define APP_CLOCKS_MAX     64
 #define APP_CLOCKS_DEFAULT "utc-smeared:noon-linear+alarm,utc+alarm,tai,monotonic" /* D7 */
-/* rte_vhost watches 1024 descriptors, two for each listening device (shared/facts, measured). */
-#define APP_DEVICES_MAX    511
+/*
+ * rte_vhost watches 1024 descriptors, one of its own: two of each device that listens, and one of
+ * each that connects. (511 that listen, and 1000 that connect, were seen to be served.)
+ */
+#define APP_WATCHED_MAX    1022
+#define APP_SERVERS_MAX    (APP_WATCHED_MAX / 2)
+#define APP_DEVICES_MAX    1000
 /* A message about a socket begins with it; the path of a file is cut from the left to fit. */
 #define APP_ORIGIN_BYTES   224
 /* "qmp:PATH" or "exec:PROGRAM", with its NUL. */
@@ -79,6 +84,7 @@ struct app_device_config {
 enum app_action {
 	APP_RUN,
 	APP_CHECK_CONFIG, /* everything up to, and without, the start */
+	APP_CHECK_HOST,   /* whether the machine is one for short and steady readings */
 	APP_HELP,
 	APP_VERSION,
 	APP_PRINT_CAPABILITIES,

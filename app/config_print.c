@@ -13,7 +13,8 @@ void app_config_print_help(void)
 	       "  dpdk-rtc --socket-path PATH\n"
 	       "  dpdk-rtc [EAL options --] [options]\n"
 	       "\n"
-	       "Devices; each has a socket of its own, and there may be up to %d:\n"
+	       "Devices; each has a socket of its own, and there may be up to %d, or %d\n"
+	       "with --client:\n"
 	       "  --socket-path PATH    a device on this socket, named after it; can be repeated\n"
 	       "  --client              connect to the sockets of --socket-path; default: listen\n"
 	       "  --clocks LIST         the clocks of these devices, separated by commas:\n"
@@ -58,6 +59,8 @@ void app_config_print_help(void)
 	       "\n"
 	       "Instead of running:\n"
 	       "  --check-config        say whether all of this would do\n"
+	       "  --check-host          say line by line what this machine lacks for short and steady\n"
+	       "                        readings on the lcores that these options give\n"
 	       "  --print-capabilities  what QEMU's conventions for back-ends ask for, in JSON\n"
 	       "  --help, --version\n"
 	       "\n"
@@ -65,8 +68,9 @@ void app_config_print_help(void)
 	       "for control, one for requests and, where clocks have alarms and there are three\n"
 	       "CPUs, one for these. With it, what stands before it is the EAL's, for example:\n"
 	       "dpdk-rtc -l 2,3 --in-memory -- --socket-path /run/vm1.sock\n",
-		APP_DEVICES_MAX, vrtc_clock_accepted(), APP_CLOCKS_DEFAULT, APP_LEAP_TABLE,
-		APP_HOLDOVER_S, APP_SECCOMP ? " (default)" : "", APP_SECCOMP ? "" : " (default)");
+		APP_SERVERS_MAX, APP_DEVICES_MAX, vrtc_clock_accepted(), APP_CLOCKS_DEFAULT,
+		APP_LEAP_TABLE, APP_HOLDOVER_S, APP_SECCOMP ? " (default)" : "",
+		APP_SECCOMP ? "" : " (default)");
 }
 
 void app_config_print_version(void)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check_host.h"
 #include "config.h"
 #include "daemon.h"
 #include "leap_file.h"
@@ -72,6 +73,9 @@ int main(int argc, char **argv)
 		break;
 	case APP_PRINT_CAPABILITIES:
 		app_config_print_capabilities();
+		break;
+	case APP_CHECK_HOST:
+		status = app_check_host_run(&config);
 		break;
 	case APP_CHECK_CONFIG:
 	case APP_RUN:

@@ -68,19 +68,27 @@ int perf_child_start(struct perf_child *child, const char *program, const char *
 	return -1;
 }
 
+/* The end of its log, as a string. */
+static void read_log(const struct perf_child *child, char text[LOG_SHOWN_MAX + 1])
+{
+	FILE *f = fopen(child->log, "re");
+	size_t n = 0;
+
+	if (f && fseek(f, -LOG_SHOWN_MAX, SEEK_END) < 0)
+		rewind(f);
+	if (f) {
+		n = fread(text, 1, LOG_SHOWN_MAX, f);
+		fclose(f);
+	}
+	text[n] = '\0';
+}
+
 static void show_log(const struct perf_child *child)
 {
-	char text[LOG_SHOWN_MAX];
-	FILE *f = fopen(child->log, "re");
-	size_t n;
+	char text[LOG_SHOWN_MAX + 1];
 
-	if (!f)
-		return;
-	if (fseek(f, -LOG_SHOWN_MAX, SEEK_END) < 0)
-		rewind(f);
-	n = fread(text, 1, sizeof(text), f);
-	fwrite(text, 1, n, stderr);
-	fclose(f);
+	read_log(child, text);
+	fputs(text, stderr);
 }
 
 bool perf_child_lives(struct perf_child *child, const char *program)
@@ -94,6 +102,29 @@ bool perf_child_lives(struct perf_child *child, const char *program)
 	unlink(child->log);
 	child->pid = 0;
 	return false;
+}
+
+int perf_child_await(
+	struct perf_child *child, const char *program, const char *text, unsigned timeout_ms)
+{
+	int64_t deadline_ns = vfe_deadline_in_ms(timeout_ms);
+	const struct timespec pause = {.tv_nsec = 5000000};
+	char log[LOG_SHOWN_MAX + 1];
+
+	for (;;) {
+		read_log(child, log);
+		if (strstr(log, text))
+			return 0;
+		if (!perf_child_lives(child, program))
+			return -1;
+		if (vfe_now_ns() >= deadline_ns)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	fprintf(stderr, "%s: the back-end did not say '%s' within %u ms:\n", program, text,
+		timeout_ms);
+	show_log(child);
+	return -1;
 }
 
 void perf_child_end(struct perf_child *child)

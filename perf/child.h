@@ -35,6 +35,14 @@ int perf_child_start(struct perf_child *child, const char *program, const char *
 /** Whether it still runs; if it ended by itself, a line and its log's last ones say so. */
 bool perf_child_lives(struct perf_child *child, const char *program);
 
+/**
+ * Waits until its log has a text in it.
+ *
+ * @return 0; otherwise, after so many milliseconds or its end, a line and the log's last ones
+ */
+int perf_child_await(
+	struct perf_child *child, const char *program, const char *text, unsigned timeout_ms);
+
 /** Ends it (SIGTERM, and after 10 s SIGKILL) and waits for it. Also good for a child of zeroes. */
 void perf_child_end(struct perf_child *child);
 

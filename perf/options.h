@@ -16,7 +16,7 @@ int perf_last_cpu(void);
 
 void perf_sleep_ms(unsigned ms);
 
-/** What a cycle of perf_cycles() is in ns, to a per mille: for how long to go on, not for results. */
+/** What a cycle of perf_cycles() is in ns, to a per mille: for how long to go on, no more. */
 double perf_ns_per_cycle(void);
 
 #endif

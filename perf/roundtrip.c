@@ -61,7 +61,7 @@ struct options {
 
 struct side {
 	char name[64];
-	const char *group;
+	char group[64];
 	const char *role;
 	pid_t pid;
 	bool cross;
@@ -72,6 +72,7 @@ struct side {
 
 struct run {
 	struct vfe_session session[BACK_ENDS];
+	char how[32]; /* the driver waits, and on which kind of ring, where it is not the usual */
 	struct perf_partner *partner;
 	struct perf_histogram *noise[2]; /* of the front-end's CPU, of the pollers' */
 	unsigned n;
@@ -193,7 +194,7 @@ static void report(const struct options *o, const struct run *run, double ns_per
 	if (find(run, DEVICE, true)) {
 		char name[80];
 
-		snprintf(name, sizeof(name), "READ_CROSS over READ, %s", wait_name(o->wait));
+		snprintf(name, sizeof(name), "READ_CROSS over READ, %s", run->how);
 		perf_result_ratios(r, name, find(run, DEVICE, true)->cycles,
 			find(run, DEVICE, false)->cycles, polled ? 1.5 : 0, 0, 0);
 	}
@@ -221,18 +222,19 @@ static int add_side(struct run *run, const struct options *o, int back_end, bool
 {
 	static const char *const whose[] = {"the device", "the rte_vhost echo", "a cache line"};
 	struct side *side = &run->side[run->n];
+	const char *what = cross ? "READ_CROSS" : "READ";
 
 	side->cycles = perf_histogram_new();
 	if (!side->cycles) {
 		fputs("dpdk-rtc-roundtrip: out of memory\n", stderr);
 		return -1;
 	}
-	side->group = cross ? "READ_CROSS" : "READ";
+	snprintf(side->group, sizeof(side->group), "%s, %s", what, run->how);
 	if (back_end == BACK_ENDS) {
 		snprintf(side->name, sizeof(side->name), "%s each way", whose[back_end]);
 	} else {
-		snprintf(side->name, sizeof(side->name), "%s, %s, %s", side->group, whose[back_end],
-			wait_name(o->wait));
+		snprintf(side->name, sizeof(side->name), "%s, %s, %s", what, whose[back_end],
+			run->how);
 		side->session = &run->session[back_end];
 		side->pid = o->pid[back_end];
 	}
@@ -268,8 +270,13 @@ static int set_up(struct run *run, const struct options *o)
 			continue;
 		if (connect_to(session, o, o->path[b], b == DEVICE ? "device" : "echo"))
 			return -1;
-		if (b == DEVICE)
+		if (b == DEVICE) {
+			bool packed = session->features & 1ull << VFE_F_RING_PACKED;
+
 			cross = may_cross(session, o->clock_id);
+			snprintf(run->how, sizeof(run->how), "%s%s", wait_name(o->wait),
+				packed ? ", packed" : "");
+		}
 		if (add_side(run, o, b, false) || (cross && add_side(run, o, b, true)))
 			return -1;
 		if (perf_pause(o->pid[b]) < 0) {

@@ -7,13 +7,13 @@
  * are back. "window": whatever comes back is published again at once, so that there are always so
  * many. The time of a request is from its publication to the driver's look that finds it used.
  *
- * The echo floor, where it is given, is measured beside it, in alternating slices; whoever's turn it
- * is not is stopped. Slices of the machine's noise on the back-ends' CPU lie in between. READs a
- * second are the median slice's: what the machine does to some of the slices is in the times alone.
+ * The echo floor, where it is given, is measured beside it, in alternating slices; whoever's turn
+ * it is not is stopped. Slices of the machine's noise on the back-ends' CPU lie in between. READs a
+ * second are the median slice's: what the machine does to some slices is in the times alone.
  *
- * The driver has a part in it: it writes descriptors, and reads used entries. What that costs it for
- * each request is measured without a device, and is a row of its own: where this is more than what
- * a request takes, it is the driver that is slow.
+ * The driver has a part in it: it writes descriptors, and reads used entries. What that costs it
+ * for each request is measured without a device, and is a row of its own: where this is more than
+ * what a request takes, it is the driver that is slow.
  */
 #include <getopt.h>
 #include <stdbool.h>

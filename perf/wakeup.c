@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * dpdk-rtc-wakeup: what each idle policy costs, and what it saves: the round trip of a READ that
- * comes after the device had nothing to do for a while, and the processor time that the daemon takes
- * meanwhile.
+ * comes after the device had nothing to do for a while, and the processor time of the daemon.
  *
  * A daemon for each policy, started here, on the same CPU; all but one are stopped. The driver
  * spins through the gaps and polls for the answer, so that no sleep but the device's is measured,

@@ -125,7 +125,7 @@ static void a_mistake_in_an_option_is_one_line_and_status_1(void **state)
 	REFUSED(&f,
 		"--bad: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
 		"--alarm-action, --socket-mode, --socket-owner, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, --seccomp, "
-		"--check-config, --print-capabilities, --help, --version; "
+		"--check-config, --check-host, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
 		"--socket-path", f.socket, "--bad");
 	REFUSED(&f,

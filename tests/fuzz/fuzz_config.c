@@ -97,7 +97,8 @@ static void check_device(const struct app_config *config, unsigned at)
 static void check_config(const struct app_config *config)
 {
 	FUZZ_CHECK(config->n_eal >= 1 && config->eal[config->n_eal] == NULL);
-	if (config->action != APP_RUN && config->action != APP_CHECK_CONFIG)
+	if (config->action != APP_RUN && config->action != APP_CHECK_CONFIG &&
+		config->action != APP_CHECK_HOST)
 		return;
 	FUZZ_CHECK(config->n_devices >= 1 && config->n_devices <= APP_DEVICES_MAX);
 	FUZZ_CHECK(config->leap_table);

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 
 from vm import (BOOT_S, EXIT_UNAVAILABLE, HERE, Answer, Failure, Guest, Process, Qmp, Skip, check,
-                find_daemon, host_clocks, provide)
+                find_daemon, host_clocks, kernel, provide)
 
 # Longer than the laboratory itself allows a case (CASE_MS_MAX in lab/main.c).
 CASE_S = 120
@@ -79,7 +79,7 @@ class LabGuest(Guest):
             # DPDK wants more of a CPU than QEMU's default has.
             provide("fetch-qemu"), "-nodefaults", "-no-user-config", "-display", "none",
             "-accel", "tcg", "-cpu", "max", "-M", "q35", "-smp", "4", "-m", "512M", *nodes,
-            "-kernel", os.path.join(provide("build-guest"), "vmlinuz"), "-initrd", initrd,
+            "-kernel", kernel(provide("build-guest")), "-initrd", initrd,
             "-append", f"console=ttyS0 panic=-1 quiet {cmdline}", "-no-reboot", *device_args,
             "-chardev", f"file,id=console,path={self.console_path}", "-serial", "chardev:console",
             "-chardev", f"socket,id=line,fd={line_qemu.fileno()}", "-serial", "chardev:line",

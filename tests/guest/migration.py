@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Live migration: a guest goes on in another QEMU, on another device, while it reads its clocks.
-The back-end tells QEMU the pages that it writes to (VHOST_F_LOG_ALL), and whether it has told all is
-seen by the guest's memory, which has to be the same on either side. `CASES` is for run's own.
+The back-end tells QEMU the pages that it writes to (VHOST_F_LOG_ALL), and whether it has told all
+is seen by the guest's memory, which has to be the same on either side. `CASES` is for run's own.
 """
 
 import mmap
@@ -10,7 +10,8 @@ import time
 
 from alarms import check_came
 from cross import FEW, MEET_S, told, utc_of
-from pairs import PAGE, PATCHED, TSC, check_true, find_difference, judge, memory_of, needs_host_clock
+from pairs import (PAGE, PATCHED, TSC, check_true, find_difference, judge, memory_of,
+                   needs_host_clock)
 from vm import TEST_DEVICE, UTC, VHOST, Failure, Skip, check, device
 
 CASES = {}

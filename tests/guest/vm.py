@@ -279,6 +279,12 @@ def provide(script, processor="x86_64"):
     return out.strip().splitlines()[-1]
 
 
+def kernel(image):
+    """The kernel of that guest, unpacked if it can be had so: a boot is a quarter shorter."""
+    unpacked = os.path.join(image, "vmlinux")
+    return unpacked if os.path.exists(unpacked) else os.path.join(image, "vmlinuz")
+
+
 # --- QEMU and its guest --------------------------------------------------------------------------
 
 def receive(sock, process, doing):
@@ -438,7 +444,7 @@ class Guest:
             qemu, "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg",
             *machine.args, "-m", "256M",
             "-object", "memory-backend-memfd,id=mem,size=256M,share=on",
-            "-kernel", os.path.join(image, "vmlinuz"), "-initrd", initrd,
+            "-kernel", kernel(image), "-initrd", initrd,
             "-append", f"panic=-1 {machine.cmdline} plan={machine.load},host",
             "-chardev", f"file,id=console,path={self.console_path}", "-serial", "chardev:console",
             "-chardev", f"socket,id=line,fd={line_qemu.fileno()}",

@@ -220,7 +220,7 @@ static void what_stands_before_two_dashes_is_the_eals(void **state)
 
 	REFUSED("--: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
 		"--alarm-action, --socket-mode, --socket-owner, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, --seccomp, "
-		"--check-config, --print-capabilities, --help, --version; "
+		"--check-config, --check-host, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
 		"--", "--", "--socket-path", "a");
 	REFUSED("--idle: not an option of the EAL, whose options these are; accepted: after "
@@ -268,7 +268,7 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 		NULL);
 	REFUSED("--bad: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
 		"--alarm-action, --socket-mode, --socket-owner, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, --seccomp, "
-		"--check-config, --print-capabilities, --help, --version; "
+		"--check-config, --check-host, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
 		"--bad=1");
 	REFUSED("a.sock: not an option; a socket is given as --socket-path a.sock", "a.sock");
@@ -318,7 +318,7 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 	REFUSED("/tmp: is a folder; accepted: a configuration file", "--config=/tmp");
 	REFUSED("--a?b??[31m: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
 		"--alarm-action, --socket-mode, --socket-owner, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, --seccomp, "
-		"--check-config, --print-capabilities, --help, "
+		"--check-config, --check-host, --print-capabilities, --help, "
 		"--version; options of the EAL before \"--\"",
 		"--a\nb\r\033[31m");
 }
@@ -1164,15 +1164,15 @@ static void a_long_word_is_cut_in_the_message(void **state)
 	REFUSED(line, text);
 }
 
-static void a_file_of_more_than_a_megabyte_is_refused(void **state)
+static void a_file_of_more_than_two_megabytes_is_refused(void **state)
 {
 	char line[128];
 
 	(void)state;
 	assert_int_equal(ftruncate(file_fd, 0), 0);
-	assert_int_equal(ftruncate(file_fd, 1024 * 1024 + 1), 0);
+	assert_int_equal(ftruncate(file_fd, 2 * 1024 * 1024 + 1), 0);
 	snprintf(line, sizeof(line),
-		"%s: is longer than 1048576 bytes; accepted: a configuration file", file_path);
+		"%s: is longer than 2097152 bytes; accepted: a configuration file", file_path);
 	REFUSED(line, "--config", file_path);
 }
 
@@ -1205,6 +1205,10 @@ static void add_devices(char *text, unsigned n)
 		text += sprintf(text, "[device d%u]\nsocket = /s/%u\n", i, i);
 }
 
+#define TOO_MANY                                                                                   \
+	"too many devices; accepted: up to 511 that listen, up to 1000 that connect, and of both " \
+	"as many as have 1022 descriptors, two and one each"
+
 static void devices_are_511_at_most(void **state)
 {
 	static char text[64 * 1024];
@@ -1216,18 +1220,43 @@ static void devices_are_511_at_most(void **state)
 	assert_int_equal(c.n_devices, 511);
 	assert_string_equal(c.device[510].name, "d510");
 	app_config_free(&c);
-	REFUSED("--socket-path=/x: too many devices; accepted: up to 511", "--socket-path=/x",
-		"--config", file_path);
+	REFUSED("--socket-path=/x: " TOO_MANY, "--socket-path=/x", "--config", file_path);
 	add_devices(text, 512);
-	refused_file(text, "1024: [device d511] socket = /s/511: too many devices; accepted: up to "
-			   "511");
+	refused_file(text, "1024: [device d511] socket = /s/511: " TOO_MANY);
 	/* With [global] as well there is still room to say what is wrong. */
 	memcpy(text, "[global]\n", 10);
 	add_devices(text + 9, 512);
-	refused_file(text, "1025: [device d511] socket = /s/511: too many devices; accepted: up to "
-			   "511");
-	add_devices(text, 514);
-	refused_file(text, "1027: [device d513]: too many sections; accepted: up to 513");
+	refused_file(text, "1025: [device d511] socket = /s/511: " TOO_MANY);
+	add_devices(text, 1003);
+	refused_file(text, "2005: [device d1002]: too many sections; accepted: up to 1002");
+}
+
+/* Returns where the text ends. */
+static char *add_clients(char *text, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		text += sprintf(text, "[device c%u]\nsocket = /c/%u\nmode = client\n", i, i);
+	return text;
+}
+
+static void clients_are_1000_at_most_and_servers_count_twice_beside_them(void **state)
+{
+	static char text[64 * 1024];
+	struct app_config c;
+
+	(void)state;
+	add_clients(text, 1000);
+	accept_file(&c, text);
+	assert_int_equal(c.n_devices, 1000);
+	app_config_free(&c);
+	add_clients(text, 1001);
+	refused_file(text, "3002: [device c1000] socket = /c/1000: " TOO_MANY);
+	add_devices(add_clients(text, 900), 61);
+	accept_file(&c, text);
+	assert_int_equal(c.n_devices, 961);
+	app_config_free(&c);
+	add_devices(add_clients(text, 900), 62);
+	refused_file(text, "2824: [device d61] socket = /s/61: " TOO_MANY);
 }
 
 static void a_small_buffer_for_the_line_is_not_overrun(void **state)
@@ -1538,9 +1567,10 @@ int main(void)
 		cmocka_unit_test(the_33rd_key_of_a_section_is_refused),
 		cmocka_unit_test(a_long_comment_or_indent_is_no_mistake),
 		cmocka_unit_test(a_long_word_is_cut_in_the_message),
-		cmocka_unit_test(a_file_of_more_than_a_megabyte_is_refused),
+		cmocka_unit_test(a_file_of_more_than_two_megabytes_is_refused),
 		cmocka_unit_test(clocks_are_64_at_most),
 		cmocka_unit_test(devices_are_511_at_most),
+		cmocka_unit_test(clients_are_1000_at_most_and_servers_count_twice_beside_them),
 		cmocka_unit_test(a_small_buffer_for_the_line_is_not_overrun),
 		cmocka_unit_test(random_bytes_give_one_line),
 		cmocka_unit_test(a_good_file_changed_at_random_is_good_or_gives_one_line),
