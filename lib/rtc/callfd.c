@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A call eventfd that cannot make us wait. write() sleeps where the counter is full and the file is
- * not O_NONBLOCK, and both are in the front-end's hands, at any time. But the kernel's own signal at
- * the end of an asynchronous I/O (IOCB_FLAG_RESFD of io_submit()) adds one to the counter, or leaves
- * it full, and wakes, and never waits. So a read of nothing, which ends before io_submit() returns,
- * signals the eventfd.
+ * not O_NONBLOCK, and both are in the front-end's hands, at any time. But the kernel's own signal
+ * at the end of an asynchronous I/O (IOCB_FLAG_RESFD of io_submit()) adds one to the counter, or
+ * leaves it full, and wakes, and never waits. So a read of nothing, which ends before io_submit()
+ * returns, signals the eventfd.
  */
 #include "callfd.h"
 
