@@ -32,6 +32,8 @@ enum option_id {
 	OPTION_PACKED,
 	OPTION_RETAIN,
 	OPTION_ALARM_ACTION,
+	OPTION_SOCKET_MODE,
+	OPTION_SOCKET_OWNER,
 	OPTION_CONFIG,
 	OPTION_IDLE,
 	OPTION_LEAP_TABLE,
@@ -39,6 +41,7 @@ enum option_id {
 	OPTION_PHC_HOLDOVER,
 	OPTION_ALARM_LCORE,
 	OPTION_ALARM_STORE,
+	OPTION_SECCOMP,
 	OPTION_CHECK_CONFIG,
 	OPTION_CHECK_HOST,
 	OPTION_FD,
@@ -59,6 +62,8 @@ static const struct option {
 	[OPTION_PACKED] = {"--packed", "CHOICE"},
 	[OPTION_RETAIN] = {"--retain", "SCOPE"},
 	[OPTION_ALARM_ACTION] = {"--alarm-action", "ACTION"},
+	[OPTION_SOCKET_MODE] = {"--socket-mode", "MODE"},
+	[OPTION_SOCKET_OWNER] = {"--socket-owner", "OWNER"},
 	[OPTION_CONFIG] = {"--config", "FILE"},
 	[OPTION_IDLE] = {"--idle", "POLICY"},
 	[OPTION_LEAP_TABLE] = {"--leap-table", "FILE"},
@@ -66,6 +71,7 @@ static const struct option {
 	[OPTION_PHC_HOLDOVER] = {"--phc-holdover", "SECONDS"},
 	[OPTION_ALARM_LCORE] = {"--alarm-lcore", "LCORES"},
 	[OPTION_ALARM_STORE] = {"--alarm-store", "DIR"},
+	[OPTION_SECCOMP] = {"--seccomp", "CHOICE"},
 	[OPTION_CHECK_CONFIG] = {"--check-config", NULL},
 	[OPTION_CHECK_HOST] = {"--check-host", NULL},
 	[OPTION_FD] = {"--fd", "FDNUM"},
@@ -98,6 +104,8 @@ struct wishes {
 	const char *packed;
 	const char *retain;
 	const char *alarm_action;
+	const char *socket_mode;
+	const char *socket_owner;
 	const char *config;
 	const char *idle;
 	const char *leap_table;
@@ -105,6 +113,7 @@ struct wishes {
 	const char *phc_holdover;
 	const char *alarm_lcore;
 	const char *alarm_store;
+	const char *seccomp;
 	const char **socket;
 	unsigned n_sockets;
 };
@@ -183,6 +192,16 @@ static const struct app_device_config *find_socket(
 	return NULL;
 }
 
+/* Whether rte_vhost can serve one more. */
+static bool is_room_for(const struct app_config *config, const struct app_device_config *device)
+{
+	unsigned watched = device->client ? 1 : 2;
+
+	for (unsigned i = 0; i < config->n_devices; i++)
+		watched += config->device[i].client ? 1 : 2;
+	return config->n_devices < APP_DEVICES_MAX && watched <= APP_WATCHED_MAX;
+}
+
 /* There is room for APP_DEVICES_MAX from the beginning. */
 static bool add_device(struct app_config *config, const struct app_device_config *device, char *why)
 {
@@ -194,9 +213,11 @@ static bool add_device(struct app_config *config, const struct app_device_config
 			same->name);
 		return false;
 	}
-	if (config->n_devices == APP_DEVICES_MAX) {
-		snprintf(why, APP_WHY_BYTES, "too many devices; accepted: up to %d",
-			APP_DEVICES_MAX);
+	if (!is_room_for(config, device)) {
+		snprintf(why, APP_WHY_BYTES,
+			"too many devices; accepted: up to %d that listen, up to %d that connect, "
+			"and of both as many as have %d descriptors, two and one each",
+			APP_SERVERS_MAX, APP_DEVICES_MAX, APP_WATCHED_MAX);
 		return false;
 	}
 	config->device[config->n_devices++] = *device;
@@ -259,6 +280,11 @@ static bool action_has_alarm(const struct app_device_config *device, const char 
 	return false;
 }
 
+/* In client mode the socket is the VMM's, and so is its mode. */
+#define ACCESS_OF_CLIENT                                                                           \
+	"in client mode the VMM makes the socket, and gives it its mode and owner; accepted: in "  \
+	"server mode"
+
 /* ---- argv. */
 
 static int find_option(const char *arg, size_t name_bytes)
@@ -283,7 +309,7 @@ static bool is_eal_option(const char *arg, size_t name_bytes)
 
 static int fail_unknown(const struct report *r, const char *arg, size_t name_bytes)
 {
-	char names[512] = "";
+	char names[1024] = "";
 	size_t used = 0;
 
 	if (arg[0] != '-' || arg[1] == '\0')
@@ -331,6 +357,12 @@ static int take_option(
 	case OPTION_ALARM_ACTION:
 		w->alarm_action = value;
 		return 0;
+	case OPTION_SOCKET_MODE:
+		w->socket_mode = value;
+		return 0;
+	case OPTION_SOCKET_OWNER:
+		w->socket_owner = value;
+		return 0;
 	case OPTION_CONFIG:
 		w->config = value;
 		return 0;
@@ -351,6 +383,9 @@ static int take_option(
 		return 0;
 	case OPTION_ALARM_STORE:
 		w->alarm_store = value;
+		return 0;
+	case OPTION_SECCOMP:
+		w->seccomp = value;
 		return 0;
 	case OPTION_CHECK_CONFIG:
 		w->action = APP_CHECK_CONFIG;
@@ -509,10 +544,13 @@ static int take_global(struct app_config *config, const char *path,
 		} else if (strcmp(entry->key, "alarm_store") == 0) {
 			if (!take_store(config, entry->value, why))
 				return fail_entry(r, path, section, entry, why);
+		} else if (strcmp(entry->key, "seccomp") == 0) {
+			if (!app_value_seccomp(entry->value, &config->seccomp, why))
+				return fail_entry(r, path, section, entry, why);
 		} else {
 			return fail_entry(r, path, section, entry,
 				"no such key; accepted: idle, leap_table, host_timescale, "
-				"phc_holdover, alarm_lcore, alarm_store");
+				"phc_holdover, alarm_lcore, alarm_store, seccomp");
 		}
 	}
 	return 0;
@@ -525,6 +563,7 @@ static int take_device(struct app_config *config, const char *path,
 		.path = path, .line = section->line, .section = section->name};
 	const struct app_config_entry *socket = NULL;
 	const struct app_config_entry *action = NULL;
+	const struct app_config_entry *access = NULL;
 	const char *clocks = APP_CLOCKS_DEFAULT;
 	struct app_device_config device = {0};
 	const char *shown = app_config_file_shown(path, ORIGIN_PATH_BYTES);
@@ -559,10 +598,19 @@ static int take_device(struct app_config *config, const char *path,
 		} else if (strcmp(entry->key, "alarm_action") == 0) {
 			action = entry;
 			good = app_value_alarm_action(&device, entry->value, why);
+		} else if (strcmp(entry->key, "socket_mode") == 0) {
+			access = entry;
+			good = app_value_socket_mode(&device, entry->value, why);
+			if (device.access_origin[0] == '\0')
+				note_origin(device.access_origin, path, section, entry);
+		} else if (strcmp(entry->key, "socket_owner") == 0) {
+			access = entry;
+			good = app_value_socket_owner(&device, entry->value, why);
+			note_origin(device.access_origin, path, section, entry);
 		} else {
 			return fail_entry(r, path, section, entry,
 				"no such key; accepted: socket, mode, clocks, source, counter, "
-				"packed, retain, alarm_action");
+				"packed, retain, alarm_action, socket_mode, socket_owner");
 		}
 		if (!good)
 			return fail_entry(r, path, section, entry, why);
@@ -572,6 +620,8 @@ static int take_device(struct app_config *config, const char *path,
 			"the device has no socket; accepted: socket = PATH");
 	if (action && !action_has_alarm(&device, clocks, why))
 		return fail_entry(r, path, section, action, why);
+	if (access && device.client)
+		return fail_entry(r, path, section, access, ACCESS_OF_CLIENT);
 	snprintf(device.origin, sizeof(device.origin),
 		"%s%s:%u: [%s] socket = ", shown == path ? "" : "...", shown, socket->line,
 		section->name);
@@ -610,6 +660,26 @@ static int take_file(struct app_config *config, const char *path, const struct r
 
 /* ---- What argv asks for, after the file. */
 
+static int grant_access(
+	struct app_device_config *device, const struct wishes *w, const struct report *r)
+{
+	enum option_id id = w->socket_owner ? OPTION_SOCKET_OWNER : OPTION_SOCKET_MODE;
+	const char *value = w->socket_owner ? w->socket_owner : w->socket_mode;
+	char why[APP_WHY_BYTES];
+
+	if (!value)
+		return 0;
+	if (w->client)
+		return fail_option(r, id, value, ACCESS_OF_CLIENT);
+	if (w->socket_mode && !app_value_socket_mode(device, w->socket_mode, why))
+		return fail_option(r, OPTION_SOCKET_MODE, w->socket_mode, why);
+	if (w->socket_owner && !app_value_socket_owner(device, w->socket_owner, why))
+		return fail_option(r, OPTION_SOCKET_OWNER, w->socket_owner, why);
+	app_config_append(device->access_origin, APP_ORIGIN_BYTES, "%s=%.*s: ", options[id].name,
+		SHOWN_BYTES, value);
+	return 0;
+}
+
 static int grant_sockets(struct app_config *config, const struct wishes *w, const struct report *r)
 {
 	const char *clocks = w->clocks ? w->clocks : APP_CLOCKS_DEFAULT;
@@ -639,6 +709,8 @@ static int grant_sockets(struct app_config *config, const struct wishes *w, cons
 		if (w->alarm_action && (!app_value_alarm_action(&device, w->alarm_action, why) ||
 					       !action_has_alarm(&device, clocks, why)))
 			return fail_option(r, OPTION_ALARM_ACTION, w->alarm_action, why);
+		if (grant_access(&device, w, r))
+			return -EINVAL;
 		if (!app_value_socket_path(&device, w->socket[i], why))
 			return fail_option(r, OPTION_SOCKET_PATH, w->socket[i], why);
 		name_after_socket(config, &device);
@@ -663,6 +735,8 @@ static int refuse_without_socket(const struct wishes *w, const struct report *r)
 		{w->packed != NULL, OPTION_PACKED, "packed = CHOICE"},
 		{w->retain != NULL, OPTION_RETAIN, "retain = SCOPE"},
 		{w->alarm_action != NULL, OPTION_ALARM_ACTION, "alarm_action = ACTION"},
+		{w->socket_mode != NULL, OPTION_SOCKET_MODE, "socket_mode = MODE"},
+		{w->socket_owner != NULL, OPTION_SOCKET_OWNER, "socket_owner = OWNER"},
 	};
 
 	for (unsigned i = 0; i < sizeof(of_sockets) / sizeof(of_sockets[0]); i++)
@@ -703,6 +777,8 @@ static int grant(struct app_config *config, const struct wishes *w, const struct
 		return fail_option(r, OPTION_ALARM_LCORE, w->alarm_lcore, why);
 	if (w->alarm_store && !take_store(config, w->alarm_store, why))
 		return fail_option(r, OPTION_ALARM_STORE, w->alarm_store, why);
+	if (w->seccomp && !app_value_seccomp(w->seccomp, &config->seccomp, why))
+		return fail_option(r, OPTION_SECCOMP, w->seccomp, why);
 	err = grant_sockets(config, w, r);
 	if (err)
 		return err;
@@ -760,6 +836,7 @@ static int make(
 	if (w->action != APP_RUN && w->action != APP_CHECK_CONFIG && w->action != APP_CHECK_HOST)
 		return 0;
 	config->alarm_store = true;
+	config->seccomp = APP_SECCOMP;
 	config->phc_holdover_s = APP_HOLDOVER_S;
 	config->leap_table = strdup(APP_LEAP_TABLE);
 	config->device = calloc(APP_DEVICES_MAX, sizeof(config->device[0]));
@@ -788,6 +865,14 @@ int app_config_parse(
 	if (err)
 		app_config_free(config);
 	return err;
+}
+
+bool app_config_executes_programs(const struct app_config *config)
+{
+	for (unsigned i = 0; i < config->n_devices; i++)
+		if (strncmp(config->device[i].alarm_action, "exec:", strlen("exec:")) == 0)
+			return true;
+	return false;
 }
 
 bool app_config_has_alarms(const struct app_config *config)

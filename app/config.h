@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #include "alarm_retain.h"
@@ -23,8 +24,13 @@
 #define APP_NAME_BYTES_MAX 48
 #define APP_CLOCKS_MAX     64
 #define APP_CLOCKS_DEFAULT "utc-smeared:noon-linear+alarm,utc+alarm,tai,monotonic" /* D7 */
-/* rte_vhost watches 1024 descriptors, two for each listening device (shared/facts, measured). */
-#define APP_DEVICES_MAX    511
+/*
+ * rte_vhost watches 1024 descriptors, one of its own: two of each device that listens, and one of
+ * each that connects. (511 that listen, and 1000 that connect, were seen to be served.)
+ */
+#define APP_WATCHED_MAX    1022
+#define APP_SERVERS_MAX    (APP_WATCHED_MAX / 2)
+#define APP_DEVICES_MAX    1000
 /* A message about a socket begins with it; the path of a file is cut from the left to fit. */
 #define APP_ORIGIN_BYTES   224
 /* "qmp:PATH" or "exec:PROGRAM", with its NUL. */
@@ -38,11 +44,26 @@
 #define APP_PHC_BYTES      128 /* the path of a PTP hardware clock, with its NUL */
 #define APP_HOLDOVER_S     60
 #define APP_HOLDOVER_S_MAX 86400
+/* Whether system calls are limited by default; not in builds for sanitizers: app/meson.build. */
+#ifndef APP_SECCOMP
+#define APP_SECCOMP true
+#endif
+
+/* Who may connect to a socket that we make; what is not there is as bind() leaves it. */
+struct app_socket_access {
+	bool has_mode;
+	bool has_user;
+	bool has_group;
+	mode_t mode; /* permission bits alone */
+	uid_t user;
+	gid_t group;
+};
 
 struct app_device_config {
 	char name[APP_NAME_BYTES_MAX + 1];
 	char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	bool client; /* we connect, and connect again when the front-end goes */
+	bool client;                     /* we connect, and connect again when the front-end goes */
+	struct app_socket_access access; /* in server mode alone */
 	uint16_t n_clocks;
 	struct vrtc_clock clock[APP_CLOCKS_MAX];
 	enum vrtc_retain retain;
@@ -55,6 +76,7 @@ struct app_device_config {
 	/* Where, for messages: "--clocks=LIST: ", "FILE:LINE: [section] clocks = LIST: " */
 	char clocks_origin[APP_ORIGIN_BYTES];
 	char source_origin[APP_ORIGIN_BYTES]; /* the same of phc */
+	char access_origin[APP_ORIGIN_BYTES]; /* the same of access, its owner if there is one */
 	/* Where socket_path was given, to be followed by it: "--socket-path=", "FILE:LINE: ... = " */
 	char origin[APP_ORIGIN_BYTES];
 };
@@ -87,6 +109,7 @@ struct app_config {
 	enum vrtc_host_timescale host_timescale;
 	char host_timescale_origin[APP_ORIGIN_BYTES]; /* as above; "": nobody said */
 	unsigned phc_holdover_s;
+	bool seccomp; /* system calls are limited once everything is started */
 	struct app_alarm_lcores alarm_lcores;
 	bool alarm_store;      /* false: alarms do not outlive the process */
 	char *alarm_store_dir; /* NULL: by default, see alarm_store.h */
@@ -103,14 +126,14 @@ struct app_config {
 
 /*
  * Reads argv, and the file that it names. Devices of the file come first, in its order, then those
- * of --socket-path. --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore and
- * --alarm-store have precedence over the file's [global]; --clocks, --client, --source, --counter,
- * --packed, --retain and --alarm-action are for the devices of --socket-path. --print-capabilities
- * makes everything else moot, as QEMU's conventions for back-ends say
- * (docs/interop/vhost-user.rst).
+ * of --socket-path. --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore,
+ * --alarm-store and --seccomp have precedence over the file's [global]; --clocks, --client,
+ * --source, --counter, --packed, --retain, --alarm-action, --socket-mode and --socket-owner are for
+ * the devices of --socket-path. --print-capabilities makes everything else moot, as QEMU's
+ * conventions for back-ends say (docs/interop/vhost-user.rst).
  *
- * Nothing is looked at but argv and that one file: whether sockets and leap table are there, and as
- * they should be, is for socket_path.h and leap_file.h.
+ * Nothing is looked at but argv, that one file, and the machine's users and groups: whether sockets
+ * and leap table are there, and as they should be, is for socket_path.h and leap_file.h.
  *
  * @param error  on failure one line without the final newline: "FILE:LINE: [section] key = value:
  *               what is wrong; accepted: ...", or "--option: ...". Whatever argv and file contain,
@@ -121,6 +144,9 @@ int app_config_parse(
 	struct app_config *config, int argc, char **argv, char *error, unsigned error_bytes);
 
 void app_config_free(struct app_config *config);
+
+/* Whether an alarm of any device starts a program. */
+bool app_config_executes_programs(const struct app_config *config);
 
 /* Whether a clock of any device has an alarm. */
 bool app_config_has_alarms(const struct app_config *config);

@@ -17,8 +17,8 @@
 static_assert(APP_FILE_NAME_BYTES_MAX == CFG_NAME_LEN - 1, "rte_cfgfile cuts longer names");
 static_assert(APP_FILE_VALUE_BYTES_MAX == CFG_VALUE_LEN - 1, "rte_cfgfile cuts longer values");
 
-/* 511 devices with every key at its longest take half of it. */
-#define FILE_BYTES_MAX   (1024 * 1024)
+/* APP_DEVICES_MAX devices with every key at its longest take half of it. */
+#define FILE_BYTES_MAX   (2 * 1024 * 1024)
 /* No section has as many keys; it bounds the search for duplicates. */
 #define ENTRIES_MAX      32
 /* How much of a path, and of other people's words, a message shows. */

@@ -13,7 +13,8 @@ void app_config_print_help(void)
 	       "  dpdk-rtc --socket-path PATH\n"
 	       "  dpdk-rtc [EAL options --] [options]\n"
 	       "\n"
-	       "Devices; each has a socket of its own, and there may be up to %d:\n"
+	       "Devices; each has a socket of its own, and there may be up to %d, or %d\n"
+	       "with --client:\n"
 	       "  --socket-path PATH    a device on this socket, named after it; can be repeated\n"
 	       "  --client              connect to the sockets of --socket-path; default: listen\n"
 	       "  --clocks LIST         the clocks of these devices, separated by commas:\n"
@@ -32,6 +33,10 @@ void app_config_print_help(void)
 	       "                        device), no (not even over a reset)\n"
 	       "  --alarm-action ACTION what else happens when an alarm of theirs expires: none\n"
 	       "                        (default), qmp:PATH (wakes that QEMU's guest), exec:PROGRAM\n"
+	       "  --socket-mode MODE    who may connect to these sockets, in octal as in 0660; default:\n"
+	       "                        what the umask leaves\n"
+	       "  --socket-owner OWNER  USER, USER:GROUP or :GROUP that these sockets are given to;\n"
+	       "                        default: who runs dpdk-rtc\n"
 	       "  --config FILE         devices and more from a file; dpdk-rtc.ini shows all of it\n"
 	       "\n"
 	       "All devices; these have precedence over the file:\n"
@@ -49,6 +54,8 @@ void app_config_print_help(void)
 	       "                        as in 3,11\n"
 	       "  --alarm-store DIR     where alarms outlive the process: auto (default), none, or a\n"
 	       "                        folder on a tmpfs\n"
+	       "  --seccomp CHOICE      on%s: the system calls of a daemon that serves are\n"
+	       "                        limited to those that it makes; off%s: for debugging\n"
 	       "\n"
 	       "Instead of running:\n"
 	       "  --check-config        say whether all of this would do\n"
@@ -61,8 +68,9 @@ void app_config_print_help(void)
 	       "for control, one for requests and, where clocks have alarms and there are three\n"
 	       "CPUs, one for these. With it, what stands before it is the EAL's, for example:\n"
 	       "dpdk-rtc -l 2,3 --in-memory -- --socket-path /run/vm1.sock\n",
-		APP_DEVICES_MAX, vrtc_clock_accepted(), APP_CLOCKS_DEFAULT, APP_LEAP_TABLE,
-		APP_HOLDOVER_S);
+		APP_SERVERS_MAX, APP_DEVICES_MAX, vrtc_clock_accepted(), APP_CLOCKS_DEFAULT,
+		APP_LEAP_TABLE, APP_HOLDOVER_S, APP_SECCOMP ? " (default)" : "",
+		APP_SECCOMP ? "" : " (default)");
 }
 
 void app_config_print_version(void)

@@ -3,7 +3,9 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -290,6 +292,94 @@ bool app_value_packed(const char *text, bool *no_packed, char *why)
 	snprintf(why, APP_WHY_BYTES,
 		"packed virtqueues are offered or not; accepted: on, off (split ones alone)");
 	return false;
+}
+
+bool app_value_seccomp(const char *text, bool *seccomp, char *why)
+{
+	*seccomp = strcmp(text, "on") == 0;
+	if (*seccomp || strcmp(text, "off") == 0)
+		return true;
+	snprintf(why, APP_WHY_BYTES,
+		"system calls are limited or not; accepted: on, off (for debugging)");
+	return false;
+}
+
+bool app_value_socket_mode(struct app_device_config *device, const char *text, char *why)
+{
+	size_t bytes = strlen(text);
+	mode_t mode = 0;
+	bool good = bytes == 3 || (bytes == 4 && text[0] == '0');
+
+	for (size_t i = 0; i < bytes; i++) {
+		good = good && text[i] >= '0' && text[i] <= '7';
+		mode = mode * 8 + (mode_t)((unsigned char)text[i] - '0');
+	}
+	if (!good) {
+		snprintf(why, APP_WHY_BYTES,
+			"not the mode of a socket; accepted: three octal digits, for user, group "
+			"and others, as in 0660");
+		return false;
+	}
+	device->access.has_mode = true;
+	device->access.mode = mode;
+	return true;
+}
+
+/* A number of a user or a group; -1, for which there is no room in chown(), is none. */
+static bool parse_id(const char *text, unsigned *id)
+{
+	uint64_t value = 0;
+
+	if (*text == '\0')
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9' || value > UINT32_MAX)
+			return false;
+		value = value * 10 + (unsigned)(*text - '0');
+	}
+	*id = (unsigned)value;
+	return value < UINT32_MAX;
+}
+
+bool app_value_socket_owner(struct app_device_config *device, const char *text, char *why)
+{
+	static const char accepted[] = "USER, USER:GROUP or :GROUP, by name or number";
+	const char *colon = strchr(text, ':');
+	size_t user_bytes = colon ? (size_t)(colon - text) : strlen(text);
+	const char *group = colon ? colon + 1 : NULL;
+	struct app_socket_access *access = &device->access;
+	char user[64];
+
+	if ((colon && *group == '\0') || (!colon && user_bytes == 0) ||
+		user_bytes >= sizeof(user)) {
+		snprintf(why, APP_WHY_BYTES, "not the owner of a socket; accepted: %s", accepted);
+		return false;
+	}
+	memcpy(user, text, user_bytes);
+	user[user_bytes] = '\0';
+	if (user_bytes > 0 && !parse_id(user, &access->user)) {
+		const struct passwd *entry = getpwnam(user);
+
+		if (!entry) {
+			snprintf(why, APP_WHY_BYTES, "there is no user %s; accepted: %s", user,
+				accepted);
+			return false;
+		}
+		access->user = entry->pw_uid;
+	}
+	if (group && !parse_id(group, &access->group)) {
+		const struct group *entry = getgrnam(group);
+
+		if (!entry) {
+			snprintf(why, APP_WHY_BYTES, "there is no group %.64s; accepted: %s", group,
+				accepted);
+			return false;
+		}
+		access->group = entry->gr_gid;
+	}
+	access->has_user = user_bytes > 0;
+	access->has_group = group != NULL;
+	return true;
 }
 
 static const char *const retain_names[] = {

@@ -18,6 +18,7 @@ bool app_value_host_timescale(const char *text, enum vrtc_host_timescale *timesc
 bool app_value_holdover(const char *text, unsigned *holdover_s, char *why);
 bool app_value_counter(const char *text, struct vrtc_counter_config *counter, char *why);
 bool app_value_packed(const char *text, bool *no_packed, char *why);
+bool app_value_seccomp(const char *text, bool *seccomp, char *why);
 bool app_value_retain(const char *text, enum vrtc_retain *retain, char *why);
 bool app_value_alarm_lcore(const char *text, struct app_alarm_lcores *lcores, char *why);
 
@@ -30,6 +31,10 @@ bool app_value_source(struct app_device_config *device, const char *text, char *
 bool app_value_socket_path(struct app_device_config *device, const char *path, char *why);
 bool app_value_alarm_action(struct app_device_config *device, const char *text, char *why);
 bool app_value_name(struct app_device_config *device, const char *name, char *why);
+bool app_value_socket_mode(struct app_device_config *device, const char *text, char *why);
+
+/* USER, USER:GROUP or :GROUP, by names that are looked up, or by numbers. */
+bool app_value_socket_owner(struct app_device_config *device, const char *text, char *why);
 
 /* As app_value_host_timescale() takes it; a static string. */
 const char *app_value_host_timescale_name(enum vrtc_host_timescale timescale);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@
 #include "log.h"
 #include "poller.h"
 #include "privileges.h"
+#include "socket_access.h"
 #include "socket_path.h"
 #include "sources.h"
 #include "telemetry.h"
@@ -182,6 +184,27 @@ static int start_lcores(struct daemon *d, bool shared_cpu)
 	return 0;
 }
 
+/* The socket is there, and open to whom it may be, or there is a line that says why not. */
+static struct vrtc_endpoint *bind_socket(
+	const struct app_device_config *device, const struct vrtc_endpoint_config *config)
+{
+	mode_t before = app_socket_access_close(device);
+	struct vrtc_endpoint *endpoint = vrtc_backend_open(config);
+	char error[1024];
+
+	if (!endpoint) {
+		fail(device->socket_path, strerror(errno));
+		(void)umask(before);
+		return NULL;
+	}
+	if (app_socket_access_apply(device, before, error, sizeof(error))) {
+		fprintf(stderr, "dpdk-rtc: %s\n", error);
+		vrtc_backend_close(endpoint);
+		return NULL;
+	}
+	return endpoint;
+}
+
 static struct vrtc_endpoint *open_endpoint(struct daemon *d, const struct app_device_config *device)
 {
 	unsigned source = app_sources_find(&d->sources, device);
@@ -205,9 +228,7 @@ static struct vrtc_endpoint *open_endpoint(struct daemon *d, const struct app_de
 	} else {
 		config.alarms.source = source;
 		config.alarms.time = config.time;
-		endpoint = vrtc_backend_open(&config);
-		if (!endpoint)
-			fail(device->socket_path, strerror(errno));
+		endpoint = bind_socket(device, &config);
 	}
 	if (lock_fd >= 0)
 		close(lock_fd);
@@ -231,6 +252,20 @@ static int open_endpoints(struct daemon *d)
 	}
 	app_telemetry_counters_begin(d->config, d->endpoint);
 	vrtc_backend_nudge_events();
+	return 0;
+}
+
+static int limit_calls(const struct app_config *config)
+{
+	const char *sentence;
+
+	if (app_privileges_limit_calls(config, &sentence)) {
+		fprintf(stderr,
+			"dpdk-rtc: seccomp = on: %s; accepted where that cannot be had: off\n",
+			sentence);
+		return -1;
+	}
+	VRTC_LOG(INFO, "%s", sentence);
 	return 0;
 }
 
@@ -267,7 +302,7 @@ static int start(struct daemon *d, struct vrtc_leap_table *leap)
 		return fail("back-end", strerror(-d->attention_fd));
 	app_telemetry_publish(&d->sources);
 	app_telemetry_register();
-	return open_endpoints(d);
+	return open_endpoints(d) ? -1 : limit_calls(d->config);
 }
 
 static void look(struct daemon *d)

@@ -117,12 +117,13 @@ static void serve(void)
 		const struct vring_desc *out = &v->desc[head];
 		const struct vring_desc *in = &v->desc[out->next];
 		struct virtio_rtc_req_read req;
-		struct virtio_rtc_resp_read resp = {.head.status = VIRTIO_RTC_S_OK};
-		struct vring_used_elem elem = {.id = head, .len = sizeof(resp)};
+		struct virtio_rtc_resp_read_cross resp = {.head.status = VIRTIO_RTC_S_OK};
+		uint32_t bytes = in->len < sizeof(resp) ? in->len : sizeof(resp);
+		struct vring_used_elem elem = {.id = head, .len = bytes};
 
 		memcpy(&req, at(out->addr, sizeof(req)), sizeof(req));
 		resp.clock_reading = vrtc_le64_put(rte_rdtsc() + vrtc_le16_get(req.clock_id));
-		memcpy(at(in->addr, sizeof(resp)), &resp, sizeof(resp));
+		memcpy(at(in->addr, bytes), &resp, bytes);
 		v->used->ring[ring.used++ & mask] = elem;
 	}
 	__atomic_store_n(&v->used->idx, ring.used, __ATOMIC_RELEASE);

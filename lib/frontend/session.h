@@ -122,6 +122,14 @@ int vfe_session_start(struct vfe_session *s);
 int vfe_session_connect(struct vfe_session *s);
 
 /**
+ * With cfg.listen: listens from now on, so that a back-end can connect before anybody waits for it.
+ * connect() does this otherwise.
+ *
+ * @return as vfe_session_connect()
+ */
+int vfe_session_listen(struct vfe_session *s);
+
+/**
  * GET_FEATURES, protocol features if offered, SET_OWNER, GET_QUEUE_NUM if MQ, SET_FEATURES.
  *
  * @return 0; -ETIMEDOUT; -ECONNRESET; -EPROTO an answer that is none; -ENOTSUP a required feature

@@ -63,6 +63,28 @@ static int listen_at(struct vfe_session *s, const struct sockaddr_un *addr)
 	return 0;
 }
 
+/* The address of the configuration's socket. */
+static int address(struct vfe_session *s, struct sockaddr_un *addr)
+{
+	size_t path_bytes = strlen(s->cfg.socket_path);
+
+	*addr = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (path_bytes >= sizeof(addr->sun_path))
+		return vfe_session_fail(s, -ENAMETOOLONG,
+			"%.100s...: a socket path has at most %zu bytes", s->cfg.socket_path,
+			sizeof(addr->sun_path) - 1);
+	memcpy(addr->sun_path, s->cfg.socket_path, path_bytes);
+	return 0;
+}
+
+int vfe_session_listen(struct vfe_session *s)
+{
+	struct sockaddr_un addr;
+	int err = address(s, &addr);
+
+	return err ? err : listen_at(s, &addr);
+}
+
 static int accept_backend(struct vfe_session *s)
 {
 	int64_t start_ns = vfe_now_ns();
@@ -93,20 +115,16 @@ static int accept_backend(struct vfe_session *s)
 
 int vfe_session_connect(struct vfe_session *s)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr;
 	int64_t start_ns = vfe_now_ns();
 	int64_t retry_until_ns = vfe_session_deadline(s, s->cfg.connect_ms);
 	int64_t busy_until_ns = vfe_session_deadline(s, s->cfg.timeout_ms);
-	size_t path_bytes = strlen(s->cfg.socket_path);
 	int err;
 
 	vfe_session_disconnect(s);
-	if (path_bytes >= sizeof(addr.sun_path))
-		return vfe_session_fail(s, -ENAMETOOLONG,
-			"%.100s...: a socket path has at most %zu bytes", s->cfg.socket_path,
-			sizeof(addr.sun_path) - 1);
-	memcpy(addr.sun_path, s->cfg.socket_path, path_bytes);
-
+	err = address(s, &addr);
+	if (err)
+		return err;
 	if (s->cfg.listen) {
 		err = listen_at(s, &addr);
 		return err ? err : accept_backend(s);

@@ -124,7 +124,7 @@ static void a_mistake_in_an_option_is_one_line_and_status_1(void **state)
 		NULL);
 	REFUSED(&f,
 		"--bad: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
-		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
+		"--alarm-action, --socket-mode, --socket-owner, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, --seccomp, "
 		"--check-config, --check-host, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
 		"--socket-path", f.socket, "--bad");
@@ -289,7 +289,7 @@ static void a_mistake_in_the_file_is_told_with_its_line(void **state)
 	write_path(file, text);
 	snprintf(line, sizeof(line),
 		"%s:4: [device a] modus = client: no such key; accepted: socket, mode, clocks, source, counter, packed, retain, "
-		"alarm_action",
+		"alarm_action, socket_mode, socket_owner",
 		file);
 	REFUSED(&f, line, "--config", file);
 	REFUSED(&f, line, "--config", file, "--check-config");

@@ -6,11 +6,12 @@ alarm; so what a reader of /dev/rtc0 sees is the whole way there and back.
 """
 
 import calendar
+import dataclasses
 import os
 import re
 import time
 
-from vm import BOOT_S, NS, UTC_SMEARED, VHOST, Skip, check, device
+from vm import BOOT_S, NS, Q35, UTC_SMEARED, VHOST, Skip, alone, check, device
 
 CASES = {}
 # How long it may take until an alarm's reader has run: TCG, and other people's work on the machine.
@@ -40,6 +41,7 @@ def alarm(bench):
 
 
 @case
+@alone
 def alarm_busy(bench):
     """The same with lcores that poll."""
     bench.needs_clock(UTC_SMEARED)
@@ -137,8 +139,10 @@ def boot_to_sleep(bench, wake):
     Returns the guest, when the alarm is due, and what will be the facts of its awakening."""
     path = os.path.join(bench.log_dir, "wake.qmp")
     daemon = bench.daemon(options=("--alarm-action", f"qmp:{path}") if wake else ())
+    # After a sleep, Linux tries for 10 s to switch this machine off before it gives up.
     guest = bench.boot(device(VHOST, daemon.sockets[0]) +
-                       ["-qmp", f"unix:{path},server=on,wait=off"])
+                       ["-qmp", f"unix:{path},server=on,wait=off"],
+                       machine=dataclasses.replace(Q35, last_step="reboot"))
     due_s = guest.step("arm:6").integer("alarm.due_s")
     answer = guest.begin("suspend:mem")
     guest.qmp.wait_event("SUSPEND")

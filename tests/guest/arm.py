@@ -10,7 +10,7 @@ import shutil
 import subprocess
 
 from alarms import check_came
-from vm import BOOT_S, UTC_SMEARED, Machine, Skip, check, provide
+from vm import BOOT_S, UTC_SMEARED, Machine, Skip, alone, check, provide
 
 CASES = {}
 VIRT = ["-M", "virt", "-cpu", "cortex-a57"]
@@ -59,12 +59,14 @@ def boot(bench, wakes):
 
 
 @case
+@alone
 def arm_readings(bench):
     """On arm64 (virtio-mmio), each clock reads between the host's own clock before and after."""
     boot(bench, wakes=False).check_all_readings(len(bench.clocks))
 
 
 @case
+@alone
 def arm_wakes_itself(bench):
     """A guest on arm64 that is suspended to idle (`freeze`) is woken by its alarm alone: its device
     is a `wakeup-source`, and nobody else acts."""
@@ -80,6 +82,7 @@ def arm_wakes_itself(bench):
 
 
 @case
+@alone
 def arm_sleeps_on(bench):
     """The same without `wakeup-source` in the device tree: the guest sleeps on over its alarm."""
     bench.needs_clock(UTC_SMEARED)

@@ -6,7 +6,7 @@ own.
 
 import os
 
-from lab import CASE_S, LabGuest, build_initrd, judge
+from lab import CASE_S, GROUP, LabGuest, build_initrd, judge
 from vm import NS, TAI, VHOST, check, device, expected_ns
 
 CASES = {}
@@ -28,6 +28,7 @@ def run_lab_case(bench, name):
 
 
 def case(function):
+    function.group = GROUP  # what building its initramfs takes, is taken once
     CASES[function.__name__.replace("_", "-")] = function
     return function
 

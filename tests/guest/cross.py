@@ -11,8 +11,9 @@ import time
 import arm
 from pairs import (PATCHED, TSC, VIRT, WRONG_COUNTS, check_noticed, check_true, claimed_ns,
                    find_difference, judge, needs_host_clock, qemu_number)
+from selftests import check_clock, check_cross, tools
 from timekeeping import check_right, phc_of, run_chrony, set_wrong
-from vm import MONOTONIC, TAI, UTC, VHOST, Machine, check, device, provide
+from vm import MONOTONIC, TAI, UTC, VHOST, Machine, alone, check, device, provide
 
 CASES = {}
 FEW = 2000
@@ -130,6 +131,7 @@ def cross_wrong_map(bench):
 
 
 @case
+@alone
 def cross_stop(bench):
     """The VM is stopped and goes on, eight times, while cross-timestamps are made: all are true,
     with the map of their time; and so are those that follow."""
@@ -286,7 +288,7 @@ def cross_phc2sys(bench):
     set_wrong(guest)
     before = told(daemon)["pairs"]
     lines = guest.run(f"phc2sys -s /dev/{phc_of(guest, UTC)} -c CLOCK_REALTIME -O 0 -R 4 -m -q",
-                      seconds=8)
+                      seconds=5)
     looks = [re.search(r"offset +(-?\d+) s(\d) freq +\S+ delay +(\d+)", line) for line in lines]
     check(all(looks) and looks, f"phc2sys says: {lines[-1:]}")
     check(all(look[3] == "0" for look in looks), f"not all of them are cross-timestamps: {lines}")
@@ -295,6 +297,16 @@ def cross_phc2sys(bench):
     check(locked, f"phc2sys does not come to s2: {lines[-1:]}")
     bench.note(f"{len(lines)} looks, median {locked[len(locked) // 2]} ns")
     check_right(bench, guest)
+
+
+@case
+def cross_testptp(bench):
+    """The kernel's testptp with a map: each clock says that it has cross-timestamps, and gives
+    them (-X); the other ways of reading are as without."""
+    guest, _ = one(bench, tools=tools())
+    for index, (kind, _) in guest.clock_types().items():
+        check_clock(guest, index, kind)
+        bench.note(f"ptp{index} less the guest's clock {check_cross(guest, index, kind)} ns")
 
 
 @case

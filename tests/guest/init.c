@@ -962,23 +962,28 @@ static void step_pairs(long index, long count)
 	/* Left where it is until the machine ends, for the host to read. */
 }
 
-/* For so long, tells the host its counter whenever that asks. */
+/* Tells the host its counter whenever that asks, until it asks no more; for so long at most. */
 static void step_meet(long ms)
 {
 	int64_t end_ns = now_ns(CLOCK_MONOTONIC) + ms * 1000000LL;
-	uint64_t run = vdso_count_now(), answered = 0;
+	uint64_t run = vdso_count_now(), answered = 0, answers = 0;
 	struct pairs_page *page = pairs_pages(run, 1);
 
 	if (!page)
 		return;
 	page->index = PAIRS_MEETING;
 	fact("meet.run=%llu", (unsigned long long)run);
-	while (now_ns(CLOCK_MONOTONIC) < end_ns) {
+	while (answered != PAIRS_MEETING_END && now_ns(CLOCK_MONOTONIC) < end_ns) {
 		for (int i = 0; i < 10000; i++) {
 			uint64_t ask = __atomic_load_n(&page->meeting.ask, __ATOMIC_ACQUIRE);
 
 			if (ask == answered)
 				continue;
+			if (ask == PAIRS_MEETING_END) {
+				answered = ask;
+				break;
+			}
+			answers++;
 			/*
 			 * An emulated fence is none of the host's CPU, which would read its counter
 			 * while the load above is under way: 110 ns before we were asked, it was
@@ -992,7 +997,7 @@ static void step_meet(long ms)
 			answered = ask;
 		}
 	}
-	fact("meet.answers=%llu", (unsigned long long)answered);
+	fact("meet.answers=%llu", (unsigned long long)answers);
 	munmap(page, PAIRS_PAGE_BYTES);
 }
 

@@ -6,7 +6,6 @@ Its cases judge for themselves, inside of the guest (lab/case_*.c). Here they ge
 one boot for all of them, unless a case leaves it in pieces. `CASES` is for run's own.
 """
 
-import atexit
 import os
 import shutil
 import socket
@@ -14,7 +13,7 @@ import subprocess
 import tempfile
 
 from vm import (BOOT_S, EXIT_UNAVAILABLE, HERE, Answer, Failure, Guest, Process, Qmp, Skip, check,
-                find_daemon, host_clocks, provide)
+                find_daemon, host_clocks, kernel, provide)
 
 # Longer than the laboratory itself allows a case (CASE_MS_MAX in lab/main.c).
 CASE_S = 120
@@ -80,7 +79,7 @@ class LabGuest(Guest):
             # DPDK wants more of a CPU than QEMU's default has.
             provide("fetch-qemu"), "-nodefaults", "-no-user-config", "-display", "none",
             "-accel", "tcg", "-cpu", "max", "-M", "q35", "-smp", "4", "-m", "512M", *nodes,
-            "-kernel", os.path.join(provide("build-guest"), "vmlinuz"), "-initrd", initrd,
+            "-kernel", kernel(provide("build-guest")), "-initrd", initrd,
             "-append", f"console=ttyS0 panic=-1 quiet {cmdline}", "-no-reboot", *device_args,
             "-chardev", f"file,id=console,path={self.console_path}", "-serial", "chardev:console",
             "-chardev", f"socket,id=line,fd={line_qemu.fileno()}", "-serial", "chardev:line",
@@ -142,7 +141,6 @@ class Laboratory:
         """Makes the initramfs, or says each time why there is none."""
         if self.made is None:
             self.dir = tempfile.mkdtemp(prefix="dpdk-rtc-lab-")
-            atexit.register(self.close)
             self.made = subprocess.run(
                 [os.path.join(HERE, "lab", "build"), find_daemon(), provide("build-guest"),
                  self.dir],
@@ -198,6 +196,12 @@ def _write_points(name, answer):
             data.writelines(point + "\n" for point in points)
 
 
+def close():
+    """Ends the one guest; it must not outlive the process that booted it."""
+    if _laboratory.made:
+        _laboratory.close()
+
+
 def build_initrd():
     """The laboratory's initramfs; Skip, if it cannot be had."""
     return _laboratory.build()
@@ -227,11 +231,16 @@ def _run_case(name, bench):
     judge(name, answer, bench)
 
 
+# They share a guest, and so a process of the runner's.
+GROUP = "lab"
+
+
 def _make(case_name, purpose):
     def function(bench):
         _run_case(case_name.removeprefix("lab-"), bench)
 
     function.__doc__ = purpose
+    function.group = GROUP
     return function
 
 

@@ -8,10 +8,11 @@
 
 #include <stdint.h>
 
-#define PAIRS_PAGE_BYTES 4096
-#define PAIRS_ON_PAGE    254
-#define PAIRS_MAGIC      UINT64_C(0x7061697273206f66)
-#define PAIRS_MEETING    UINT32_MAX
+#define PAIRS_PAGE_BYTES  4096
+#define PAIRS_ON_PAGE     254
+#define PAIRS_MAGIC       UINT64_C(0x7061697273206f66)
+#define PAIRS_MEETING     UINT32_MAX
+#define PAIRS_MEETING_END UINT64_MAX /* asks for nothing any more */
 
 /* The device's clock showed device_ns when the guest's counter showed count. */
 struct pairs_pair {

@@ -24,7 +24,7 @@ import sys
 import time
 
 from vm import (HERE, MONOTONIC, NS, PATCHED_DRIVER, Q35, TAI, UTC, VHOST, Failure, LeapTable, Skip,
-                check, die_with_parent, host_clocks)
+                alone, check, die_with_parent, host_clocks)
 
 CASES = {}
 # With the driver of qemu-glue/linux, which asks for cross-timestamps on x86.
@@ -409,6 +409,7 @@ def spread(answer, index):
 
 
 @case
+@alone
 def pairs_spread(bench):
     """As the guest sees it: 10,000 cross-timestamps lie closer to a straight line than as many
     readings without (PTP_SYS_OFFSET_EXTENDED) of the same clock, by a factor of 100. QEMU's own

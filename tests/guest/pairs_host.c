@@ -132,6 +132,7 @@ static int meet(struct pairs_page *page, bool tsc, int64_t until_ns, uint64_t nu
 			low = (int64_t)(guest - after);
 		answers++;
 	}
+	atomic_store_explicit(&page->meeting.ask, PAIRS_MEETING_END, memory_order_release);
 	printf("answers=%llu\nlow=%lld\nhigh=%lld\n", (unsigned long long)answers, (long long)low,
 		(long long)high);
 	return answers ? 0 : 1;

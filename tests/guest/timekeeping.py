@@ -108,7 +108,7 @@ def timekeeping_phc2sys(bench):
     for kind, offset_s in ((UTC, 0), (TAI, -tai_utc_s())):
         set_wrong(guest)
         lines = guest.run(f"phc2sys -s /dev/{phc_of(guest, kind)} -c CLOCK_REALTIME -O {offset_s} "
-                          "-R 4 -m -q", seconds=8)
+                          "-R 4 -m -q", seconds=5)
         locked = [abs(int(match[1])) for match in
                   (re.search(r"offset +(-?\d+) s2 ", line) for line in lines) if match]
         check(locked, f"phc2sys does not come to s2: {lines[-1:]}")

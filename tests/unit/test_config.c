@@ -112,7 +112,7 @@ static void refused_args(const char *line, const char *const *args)
 /* The line without the file's path and the ':' after it. */
 static void refused_file_bytes(const char *text, size_t bytes, const char *line)
 {
-	char whole[ERROR_BYTES];
+	char whole[ERROR_BYTES + sizeof(file_path)];
 
 	write_file(text, bytes);
 	snprintf(whole, sizeof(whole), "%s:%s", file_path, line);
@@ -219,7 +219,7 @@ static void what_stands_before_two_dashes_is_the_eals(void **state)
 	app_config_free(&c);
 
 	REFUSED("--: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
-		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
+		"--alarm-action, --socket-mode, --socket-owner, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, --seccomp, "
 		"--check-config, --check-host, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
 		"--", "--", "--socket-path", "a");
@@ -267,7 +267,7 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 		"[device NAME]; see --help",
 		NULL);
 	REFUSED("--bad: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
-		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
+		"--alarm-action, --socket-mode, --socket-owner, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, --seccomp, "
 		"--check-config, --check-host, --print-capabilities, --help, --version; "
 		"options of the EAL before \"--\"",
 		"--bad=1");
@@ -317,7 +317,7 @@ static void a_mistake_in_argv_is_one_line_that_says_what_is_accepted(void **stat
 		"--config=/nonexistent/f");
 	REFUSED("/tmp: is a folder; accepted: a configuration file", "--config=/tmp");
 	REFUSED("--a?b??[31m: no such option; accepted: --socket-path, --client, --clocks, --source, --counter, --packed, --retain, "
-		"--alarm-action, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, "
+		"--alarm-action, --socket-mode, --socket-owner, --config, --idle, --leap-table, --host-timescale, --phc-holdover, --alarm-lcore, --alarm-store, --seccomp, "
 		"--check-config, --check-host, --print-capabilities, --help, "
 		"--version; options of the EAL before \"--\"",
 		"--a\nb\r\033[31m");
@@ -577,6 +577,124 @@ static void packed_rings_are_offered_unless_they_are_off(void **state)
 	refused_file("[device a]\nsocket = /a\npacked = 1\n",
 		"3: [device a] packed = 1: packed virtqueues are offered or not; accepted: on, off "
 		"(split ones alone)");
+}
+
+static void system_calls_are_limited_or_not(void **state)
+{
+	struct app_config c;
+
+	(void)state;
+	assert_int_equal(PARSE(&c, "--socket-path=a"), 0);
+	assert_int_equal(c.seccomp, APP_SECCOMP);
+	app_config_free(&c);
+	accept_file(&c, "[global]\nseccomp = on\n[device a]\nsocket = /a\n");
+	assert_true(c.seccomp);
+	app_config_free(&c);
+	accept_file(&c, "[global]\nseccomp = off\n[device a]\nsocket = /a\n");
+	assert_false(c.seccomp);
+	app_config_free(&c);
+	write_text("[global]\nseccomp = off\n[device a]\nsocket = /a\n");
+	assert_int_equal(PARSE(&c, "--config", file_path, "--seccomp", "on"), 0);
+	assert_true(c.seccomp);
+	app_config_free(&c);
+	REFUSED("--seccomp=no: system calls are limited or not; accepted: on, off (for debugging)",
+		"--socket-path=a", "--seccomp=no");
+	refused_file("[global]\nseccomp = 1\n[device a]\nsocket = /a\n",
+		"2: [global] seccomp = 1: system calls are limited or not; accepted: on, off (for "
+		"debugging)");
+}
+
+#define NO_MODE                                                                                    \
+	"not the mode of a socket; accepted: three octal digits, for user, group and others, as "  \
+	"in 0660"
+
+static void a_sockets_mode_is_three_octal_digits(void **state)
+{
+	struct app_config c;
+
+	(void)state;
+	assert_int_equal(PARSE(&c, "--socket-path=a"), 0);
+	assert_false(c.device[0].access.has_mode);
+	app_config_free(&c);
+	assert_int_equal(PARSE(&c, "--socket-path=a", "--socket-mode=0660"), 0);
+	assert_true(c.device[0].access.has_mode);
+	assert_int_equal(c.device[0].access.mode, 0660);
+	app_config_free(&c);
+	accept_file(&c, "[device a]\nsocket = /a\nsocket_mode = 777\n[device b]\nsocket = /b\n");
+	assert_int_equal(c.device[0].access.mode, 0777);
+	assert_string_equal(
+		strchr(c.device[0].access_origin, ':'), ":3: [device a] socket_mode = 777: ");
+	assert_false(c.device[1].access.has_mode);
+	app_config_free(&c);
+	REFUSED("--socket-mode=66: " NO_MODE, "--socket-path=a", "--socket-mode=66");
+	REFUSED("--socket-mode=1660: " NO_MODE, "--socket-path=a", "--socket-mode=1660");
+	REFUSED("--socket-mode=00660: " NO_MODE, "--socket-path=a", "--socket-mode=00660");
+	REFUSED("--socket-mode=0668: " NO_MODE, "--socket-path=a", "--socket-mode=0668");
+	REFUSED("--socket-mode=rw-: " NO_MODE, "--socket-path=a", "--socket-mode=rw-");
+	refused_file("[device a]\nsocket = /a\nsocket_mode = -66\n",
+		"3: [device a] socket_mode = -66: " NO_MODE);
+}
+
+#define OWNERS "accepted: USER, USER:GROUP or :GROUP, by name or number"
+
+static void a_sockets_owner_is_a_user_a_group_or_both_by_name_or_number(void **state)
+{
+	const struct app_socket_access *access;
+	struct app_config c;
+
+	(void)state;
+	accept_file(&c, "[device a]\nsocket = /a\nsocket_owner = 4294967294\n"
+			"[device b]\nsocket = /b\nsocket_owner = root:7\nsocket_mode = 0600\n"
+			"[device c]\nsocket = /c\nsocket_owner = :root\n");
+	access = &c.device[0].access;
+	assert_true(access->has_user && !access->has_group && !access->has_mode);
+	assert_int_equal(access->user, 4294967294);
+	access = &c.device[1].access;
+	assert_true(access->has_user && access->has_group && access->has_mode);
+	assert_int_equal(access->user, 0);
+	assert_int_equal(access->group, 7);
+	/* It is the owner that can fail when the socket is there. */
+	assert_non_null(
+		strstr(c.device[1].access_origin, ":6: [device b] socket_owner = root:7: "));
+	access = &c.device[2].access;
+	assert_true(!access->has_user && access->has_group);
+	assert_int_equal(access->group, 0);
+	app_config_free(&c);
+	REFUSED("--socket-owner=nobody-here: there is no user nobody-here; " OWNERS,
+		"--socket-path=a", "--socket-owner=nobody-here");
+	REFUSED("--socket-owner=0:nobodies: there is no group nobodies; " OWNERS, "--socket-path=a",
+		"--socket-owner=0:nobodies");
+	/* What chown() takes for "as it is". */
+	REFUSED("--socket-owner=4294967295: there is no user 4294967295; " OWNERS,
+		"--socket-path=a", "--socket-owner=4294967295");
+	REFUSED("--socket-owner=0:: not the owner of a socket; " OWNERS, "--socket-path=a",
+		"--socket-owner=0:");
+	REFUSED("--socket-owner=:: not the owner of a socket; " OWNERS, "--socket-path=a",
+		"--socket-owner=:");
+	refused_file("[device a]\nsocket = /a\nsocket_owner = 0:0:0\n",
+		"3: [device a] socket_owner = 0:0:0: there is no group 0:0; " OWNERS);
+}
+
+#define NOT_OURS                                                                                   \
+	"in client mode the VMM makes the socket, and gives it its mode and owner; accepted: in "  \
+	"server mode"
+
+static void a_socket_that_the_vmm_makes_gets_neither_mode_nor_owner(void **state)
+{
+	(void)state;
+	REFUSED("--socket-mode=0600: " NOT_OURS, "--socket-path=a", "--client",
+		"--socket-mode=0600");
+	REFUSED("--socket-owner=0: " NOT_OURS, "--socket-path=a", "--socket-owner=0", "--client",
+		"--socket-mode=0600");
+	refused_file("[device a]\nsocket = /a\nsocket_mode = 0600\nmode = client\n",
+		"3: [device a] socket_mode = 0600: " NOT_OURS);
+	write_text("[device a]\nsocket=/a\n");
+	REFUSED("--socket-mode: is for devices of --socket-path; accepted for those of a file: "
+		"socket_mode = MODE in their sections",
+		"--socket-mode=0600", "--config", file_path);
+	REFUSED("--socket-owner: is for devices of --socket-path; accepted for those of a file: "
+		"socket_owner = OWNER in their sections",
+		"--socket-owner=0", "--config", file_path);
 }
 
 static void retain_is_for_a_process_a_name_or_not_at_all(void **state)
@@ -848,10 +966,10 @@ static void a_mistake_in_the_file_is_one_line_with_its_place(void **state)
 			"interrupt"},
 		{"[global]\nmode = client\n",
 			"2: [global] mode = client: no such key; accepted: idle, leap_table, host_timescale, phc_holdover, alarm_lcore, "
-			"alarm_store"},
+			"alarm_store, seccomp"},
 		{"[device a]\nIdle = busy\n",
 			"2: [device a] Idle = busy: no such key; accepted: socket, mode, clocks, source, counter, packed, retain, "
-			"alarm_action"},
+			"alarm_action, socket_mode, socket_owner"},
 		{"[device a]\nsocket = /a\nmode = both\n",
 			"3: [device a] mode = both: no such mode; accepted: server (we listen), "
 			"client (we connect)"},
@@ -988,7 +1106,7 @@ static void keys_and_section_names_end_at_63_bytes(void **state)
 	snprintf(text, sizeof(text), "[global]\n%s = 1\n", name + 1);
 	snprintf(line, sizeof(line),
 		"2: [global] %s = 1: no such key; accepted: idle, leap_table, host_timescale, phc_holdover, alarm_lcore, "
-		"alarm_store",
+		"alarm_store, seccomp",
 		name + 1);
 	refused_file(text, line);
 	snprintf(text, sizeof(text), "[%s]\n", name + 1);
@@ -1046,15 +1164,15 @@ static void a_long_word_is_cut_in_the_message(void **state)
 	REFUSED(line, text);
 }
 
-static void a_file_of_more_than_a_megabyte_is_refused(void **state)
+static void a_file_of_more_than_two_megabytes_is_refused(void **state)
 {
 	char line[128];
 
 	(void)state;
 	assert_int_equal(ftruncate(file_fd, 0), 0);
-	assert_int_equal(ftruncate(file_fd, 1024 * 1024 + 1), 0);
+	assert_int_equal(ftruncate(file_fd, 2 * 1024 * 1024 + 1), 0);
 	snprintf(line, sizeof(line),
-		"%s: is longer than 1048576 bytes; accepted: a configuration file", file_path);
+		"%s: is longer than 2097152 bytes; accepted: a configuration file", file_path);
 	REFUSED(line, "--config", file_path);
 }
 
@@ -1087,6 +1205,10 @@ static void add_devices(char *text, unsigned n)
 		text += sprintf(text, "[device d%u]\nsocket = /s/%u\n", i, i);
 }
 
+#define TOO_MANY                                                                                   \
+	"too many devices; accepted: up to 511 that listen, up to 1000 that connect, and of both " \
+	"as many as have 1022 descriptors, two and one each"
+
 static void devices_are_511_at_most(void **state)
 {
 	static char text[64 * 1024];
@@ -1098,18 +1220,43 @@ static void devices_are_511_at_most(void **state)
 	assert_int_equal(c.n_devices, 511);
 	assert_string_equal(c.device[510].name, "d510");
 	app_config_free(&c);
-	REFUSED("--socket-path=/x: too many devices; accepted: up to 511", "--socket-path=/x",
-		"--config", file_path);
+	REFUSED("--socket-path=/x: " TOO_MANY, "--socket-path=/x", "--config", file_path);
 	add_devices(text, 512);
-	refused_file(text, "1024: [device d511] socket = /s/511: too many devices; accepted: up to "
-			   "511");
+	refused_file(text, "1024: [device d511] socket = /s/511: " TOO_MANY);
 	/* With [global] as well there is still room to say what is wrong. */
 	memcpy(text, "[global]\n", 10);
 	add_devices(text + 9, 512);
-	refused_file(text, "1025: [device d511] socket = /s/511: too many devices; accepted: up to "
-			   "511");
-	add_devices(text, 514);
-	refused_file(text, "1027: [device d513]: too many sections; accepted: up to 513");
+	refused_file(text, "1025: [device d511] socket = /s/511: " TOO_MANY);
+	add_devices(text, 1003);
+	refused_file(text, "2005: [device d1002]: too many sections; accepted: up to 1002");
+}
+
+/* Returns where the text ends. */
+static char *add_clients(char *text, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		text += sprintf(text, "[device c%u]\nsocket = /c/%u\nmode = client\n", i, i);
+	return text;
+}
+
+static void clients_are_1000_at_most_and_servers_count_twice_beside_them(void **state)
+{
+	static char text[64 * 1024];
+	struct app_config c;
+
+	(void)state;
+	add_clients(text, 1000);
+	accept_file(&c, text);
+	assert_int_equal(c.n_devices, 1000);
+	app_config_free(&c);
+	add_clients(text, 1001);
+	refused_file(text, "3002: [device c1000] socket = /c/1000: " TOO_MANY);
+	add_devices(add_clients(text, 900), 61);
+	accept_file(&c, text);
+	assert_int_equal(c.n_devices, 961);
+	app_config_free(&c);
+	add_devices(add_clients(text, 900), 62);
+	refused_file(text, "2824: [device d61] socket = /s/61: " TOO_MANY);
 }
 
 static void a_small_buffer_for_the_line_is_not_overrun(void **state)
@@ -1397,6 +1544,10 @@ int main(void)
 		cmocka_unit_test(alarm_store_is_a_word_or_an_absolute_path),
 		cmocka_unit_test(a_relative_or_long_alarm_store_is_refused),
 		cmocka_unit_test(packed_rings_are_offered_unless_they_are_off),
+		cmocka_unit_test(system_calls_are_limited_or_not),
+		cmocka_unit_test(a_sockets_mode_is_three_octal_digits),
+		cmocka_unit_test(a_sockets_owner_is_a_user_a_group_or_both_by_name_or_number),
+		cmocka_unit_test(a_socket_that_the_vmm_makes_gets_neither_mode_nor_owner),
 		cmocka_unit_test(retain_is_for_a_process_a_name_or_not_at_all),
 		cmocka_unit_test(an_alarm_action_is_a_qmp_socket_or_a_program),
 		cmocka_unit_test(another_alarm_action_is_refused),
@@ -1416,9 +1567,10 @@ int main(void)
 		cmocka_unit_test(the_33rd_key_of_a_section_is_refused),
 		cmocka_unit_test(a_long_comment_or_indent_is_no_mistake),
 		cmocka_unit_test(a_long_word_is_cut_in_the_message),
-		cmocka_unit_test(a_file_of_more_than_a_megabyte_is_refused),
+		cmocka_unit_test(a_file_of_more_than_two_megabytes_is_refused),
 		cmocka_unit_test(clocks_are_64_at_most),
 		cmocka_unit_test(devices_are_511_at_most),
+		cmocka_unit_test(clients_are_1000_at_most_and_servers_count_twice_beside_them),
 		cmocka_unit_test(a_small_buffer_for_the_line_is_not_overrun),
 		cmocka_unit_test(random_bytes_give_one_line),
 		cmocka_unit_test(a_good_file_changed_at_random_is_good_or_gives_one_line),
