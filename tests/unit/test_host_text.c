@@ -218,6 +218,8 @@ static void the_options_of_the_eal_about_lcores_are_picked_with_their_values(voi
 	EAL("-c 0x3", true, "-n", "4", "-c", "0x3", "--log-level=lib.eal:info");
 	EAL("--lcore 0,1", true, "--lcore", "0,1");
 	EAL("", true, "--legacy-mem", "--log-level", "5", "--match-allocations");
+	/* Cut too short to say which. */
+	EAL("", true, "--ma", "1");
 	/* The value is missing, which is for the EAL to say. */
 	EAL("-l", true, "-l");
 }
