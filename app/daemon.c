@@ -26,6 +26,7 @@
 #include "alarm_action.h"
 #include "alarms.h"
 #include "backend.h"
+#include "callfd.h"
 #include "eal_default.h"
 #include "lcore_roles.h"
 #include "log.h"
@@ -255,6 +256,19 @@ static int open_endpoints(struct daemon *d)
 	return 0;
 }
 
+/* From each other's front-ends; an only device has but its own. */
+static void protect_devices(const struct daemon *d)
+{
+	/* The lcores, and rte_vhost's threads: a queue that starts is signalled. */
+	int rc = vrtc_callfd_protect(d->n_pollers + 2);
+
+	if (rc)
+		VRTC_LOG(WARNING,
+			"a front-end can make an lcore wait that serves others, too: no asynchronous "
+			"I/O: %s",
+			strerror(-rc));
+}
+
 static int limit_calls(const struct app_config *config)
 {
 	const char *sentence;
@@ -300,6 +314,8 @@ static int start(struct daemon *d, struct vrtc_leap_table *leap)
 	});
 	if (d->attention_fd < 0)
 		return fail("back-end", strerror(-d->attention_fd));
+	if (d->config->n_devices > 1)
+		protect_devices(d);
 	app_telemetry_publish(&d->sources);
 	app_telemetry_register();
 	return open_endpoints(d) ? -1 : limit_calls(d->config);

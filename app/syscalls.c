@@ -33,7 +33,7 @@ static const char *const allowed[] = {
 	"read", "pread64", "write", "writev", "close", "lseek", "fcntl", "poll", "ppoll",
 	"epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd2",
 	"timerfd_create", "timerfd_settime", "timerfd_gettime", "inotify_add_watch",
-	"inotify_rm_watch",
+	"inotify_rm_watch", "io_submit",
 	/* sockets; what socket() is allowed is below */
 	"connect", "accept", "accept4", "shutdown", "getsockname", "getpeername", "getsockopt",
 	"setsockopt", "sendto", "sendmsg", "recvfrom", "recvmsg",

@@ -9,6 +9,16 @@
 #include <stdbool.h>
 
 /*
+ * From now on nothing that a front-end does to its eventfd makes a thread of ours sleep, for three
+ * times the price of a write(): for a process that has other front-ends, too. Control thread,
+ * before a queue is served; once.
+ *
+ * @param n_threads  how many may signal; those beyond write() as without this
+ * @return           0; -errno: the kernel has none of it to give
+ */
+int vrtc_callfd_protect(unsigned n_threads);
+
+/*
  * Whether a queue can be served with these descriptors: each is an eventfd, or negative (the driver
  * polls; we poll). The call eventfd is made non-blocking. Control threads.
  */

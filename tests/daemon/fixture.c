@@ -133,9 +133,13 @@ void fixture_start(struct fixture *f)
 	assert_int_equal(child_start(&f->daemon, f->args, out_path, err_path), 0);
 	while (!is_ready(f)) {
 		if (!child_runs(&f->daemon) || waited_ms > FIXTURE_WAIT_MS) {
+			bool runs = child_runs(&f->daemon);
+
 			print_log(f);
 			child_signal(&f->daemon, SIGKILL);
-			fail_msg("the daemon did not start");
+			fail_msg("the daemon did not start: %s %d after %u ms of sleep",
+				runs ? "it runs, and got" : "status",
+				child_wait(&f->daemon, FIXTURE_WAIT_MS), waited_ms);
 		}
 		fixture_sleep_ms(5);
 		waited_ms += 5;

@@ -40,8 +40,6 @@
 #include "../daemon/fixture.h"
 #include "syscalls.h"
 
-extern char **environ;
-
 /* ---- The daemon's threads. */
 
 static long status_number(const char *status, const char *key)

@@ -142,7 +142,7 @@ def boot_to_sleep(bench, wake):
     # After a sleep, Linux tries for 10 s to switch this machine off before it gives up.
     guest = bench.boot(device(VHOST, daemon.sockets[0]) +
                        ["-qmp", f"unix:{path},server=on,wait=off"],
-                       machine=dataclasses.replace(Q35, last_step="reboot"))
+                       machine=dataclasses.replace(Q35, last_step="reboot", sleeps=True))
     due_s = guest.step("arm:6").integer("alarm.due_s")
     answer = guest.begin("suspend:mem")
     guest.qmp.wait_event("SUSPEND")

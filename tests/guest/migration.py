@@ -20,9 +20,10 @@ HOPS = 2
 FOLLOW_MS = 3000
 ALARM_S = 2
 # A migration does not come to an end while its guest writes to more than what can be copied in the
-# time for which it may stand still.
-ENDLESS = {"max-bandwidth": 64 << 20, "downtime-limit": 1}
-ENDING = {"downtime-limit": 300}
+# time for which it may stand still: with ENDLESS, that is less than a page.
+BEGIN = {"max-bandwidth": 32 << 20, "downtime-limit": 1}
+ENDLESS = {"max-bandwidth": 2 << 20, "downtime-limit": 1}
+END = {"max-bandwidth": 64 << 20, "downtime-limit": 300}
 CHURN = ("/busybox touch /churning; while [ -e /churning ]; do "
          "/busybox cat /busybox /busybox /busybox /busybox > /churn; done > /dev/null 2>&1 &")
 # Two QEMUs share what CPUs there are with others, and the memory is compared meanwhile.
@@ -67,15 +68,16 @@ def migrate(bench, source, kind, daemon, **options):
     target = bench.start(device(kind, daemon.sockets[0]) + ["-incoming", "defer", "-S"], **options)
     target.qmp.execute("migrate-incoming", uri=uri)
     source.run(CHURN)
-    source.qmp.execute("migrate-set-parameters", **ENDLESS)
+    source.qmp.execute("migrate-set-parameters", **BEGIN)
     source.qmp.execute("migrate", uri=uri)
     wait_for("all was copied once", source,
              lambda state: state.get("ram", {}).get("dirty-sync-count", 0) > 1)
+    source.qmp.execute("migrate-set-parameters", **ENDLESS)
     came = source.step(f"alarm:{ALARM_S}")
     check_came(came, came.integer("alarm.due_s"))
     check(source.qmp.execute("query-migrate")["status"] == "active", "it is migrated already")
     following = source.start(f"follow:0:{FOLLOW_MS}")
-    source.qmp.execute("migrate-set-parameters", **ENDING)
+    source.qmp.execute("migrate-set-parameters", **END)
     state = wait_for("migrated", source, lambda state: state.get("status") == "completed")
     check_same_memory(source, target)
     source.kill()
