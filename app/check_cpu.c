@@ -351,7 +351,7 @@ static void look_at_interrupts(const struct look *l)
 		TELL(l, APP_HOST_OK, "no device's interrupt may come here");
 	else
 		TELL(l, APP_HOST_BETTER,
-			"%u interrupts of devices come here%s%s%s%s, %u more may -> echo %s > "
+			"interrupts of devices: %u come here%s%s%s%s, %u more may -> echo %s > "
 			"/proc/irq/%u/smp_affinity_list, and so on; irqbalance with "
 			"IRQBALANCE_BANNED_CPULIST=%s; those that refuse it: isolcpus=managed_irq,...",
 			n_here, n_here ? " (" : "", names, n_here > IRQS_NAMED ? ", ..." : "",

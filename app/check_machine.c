@@ -34,7 +34,7 @@ static void look_at_isolated(const struct app_host_view *view, struct app_host_a
 		return;
 	app_host_text_print_list(&unused, text);
 	BETTER("CPUs %s are isolated, and no lcore is there, since without EAL options lcores are "
-	       "put where the process may run anyway -> dpdk-rtc -l CONTROL,%s --in-memory -- ...",
+	       "put where the process may run anyway -> dpdk-rtc -l CONTROL,%s EAL-OPTIONS -- ...",
 		text, text);
 }
 

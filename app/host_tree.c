@@ -26,6 +26,8 @@ static bool name_path(char full[PATH_MAX], const char *root, const char *path, v
 	if (used >= PATH_MAX)
 		return false;
 	memcpy(full, root, used + 1);
+	/* clang 14 does not see va_start() once rte_config.h was included. */
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
 	bytes = vsnprintf(full + used, PATH_MAX - used, path, args);
 	return bytes >= 0 && (size_t)bytes < PATH_MAX - used;
 }

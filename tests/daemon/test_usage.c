@@ -323,6 +323,66 @@ static void check_config_says_that_all_is_good_and_starts_nothing(void **state)
 	fixture_fini(&f);
 }
 
+/* What it says of a made-up machine: tests/unit/test_check_host.c. */
+static void check_host_says_a_line_for_each_finding_and_starts_nothing(void **state)
+{
+	static const char *const states[] = {
+		"ok  ", "could be better  ", "wrong  ", "cannot be told  ", NULL};
+	struct outcome o;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	RUN(&f, &o, "--lcores", "0@0,5@0", "--no-huge", "-m", "32", "--no-pci", "--",
+		"--socket-path", f.socket, "--check-host");
+	assert_int_equal(o.status, 0);
+	assert_null(strstr(o.err, "dpdk-rtc:"));
+	assert_non_null(
+		strstr(o.out, "lcore 5 (requests and alarms) on CPU 0: lcore 0 (control) is "
+			      "on this CPU, too"));
+	assert_non_null(strstr(o.out, " time: "));
+	for (const char *at = o.out; *at; at = strchr(at, '\n') + 1) {
+		unsigned i = 0;
+
+		while (states[i] && strncmp(at, states[i], strlen(states[i])) != 0)
+			i++;
+		/* The last one has the numbers of each. */
+		if (!states[i] && strchr(at, '\n')[1] != '\0')
+			fail_msg("a line of no state in:\n%s", o.out);
+	}
+	outcome_free(&o);
+
+	/* While a daemon of the same options runs, which is not disturbed. */
+	fixture_start_one(&f);
+	RUN(&f, &o, "--socket-path", f.socket, "--check-host");
+	assert_int_equal(o.status, 0);
+	assert_null(strstr(o.err, "dpdk-rtc:"));
+	outcome_free(&o);
+	fixture_stop(&f);
+	check_no_socket(&f);
+	fixture_fini(&f);
+}
+
+static void check_host_of_lcores_that_no_daemon_could_use_is_status_1(void **state)
+{
+	struct outcome o;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	RUN(&f, &o, "-l", "0", "--", "--socket-path", f.socket, "--check-host");
+	assert_int_equal(o.status, 1);
+	assert_string_equal(o.out, "");
+	check_last_line_of_ours(o.err, "no lcore for requests: give the EAL two or more");
+	outcome_free(&o);
+	RUN(&f, &o, "--lcores", "0@0,1@0", "--", "--socket-path", f.socket, "--check-host",
+		"--alarm-lcore=1");
+	assert_int_equal(o.status, 1);
+	check_last_line_of_ours(o.err, "alarm_lcore: no lcore is left for requests");
+	outcome_free(&o);
+	fixture_fini(&f);
+}
+
 static void help_version_and_capabilities_go_to_stdout(void **state)
 {
 	struct outcome o;
@@ -460,6 +520,8 @@ int main(void)
 		cmocka_unit_test(a_leap_table_that_cannot_be_used_is_refused),
 		cmocka_unit_test(a_mistake_in_the_file_is_told_with_its_line),
 		cmocka_unit_test(check_config_says_that_all_is_good_and_starts_nothing),
+		cmocka_unit_test(check_host_says_a_line_for_each_finding_and_starts_nothing),
+		cmocka_unit_test(check_host_of_lcores_that_no_daemon_could_use_is_status_1),
 		cmocka_unit_test(help_version_and_capabilities_go_to_stdout),
 		cmocka_unit_test(an_eal_that_does_not_start_is_status_1),
 		cmocka_unit_test(one_lcore_is_too_few),
