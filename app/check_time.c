@@ -99,7 +99,8 @@ static bool look_at_table(const struct app_host_view *view, struct app_host_advi
 	}
 	print_date(view->leap->expires_utc_s, date);
 	if (vrtc_leap_expired(view->leap, view->utc_ns / VRTC_NS_PER_S))
-		BETTER("the leap-second table %s has expired on %s: it knows of no leap second announced since -> a newer tzdata", path, date);
+		BETTER("the leap-second table %s has expired on %s: it knows of no leap second announced since -> a newer tzdata",
+			path, date);
 	else
 		OK("the leap-second table %s is good until %s", path, date);
 	return true;
