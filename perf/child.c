@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,7 +35,7 @@ void perf_child_begin(void)
 }
 
 /* In the child. */
-static void become(pid_t parent, const char *log, char **argv)
+static void become(pid_t parent, const struct perf_child *child, char **argv)
 {
 	int fd;
 
@@ -42,7 +45,8 @@ static void become(pid_t parent, const char *log, char **argv)
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	sched_setaffinity(0, sizeof(cpus), &cpus);
-	fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	setenv("RUNTIME_DIRECTORY", child->run_dir, 1);
+	fd = open(child->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd >= 0) {
 		dup2(fd, STDOUT_FILENO);
 		dup2(fd, STDERR_FILENO);
@@ -57,15 +61,36 @@ int perf_child_start(struct perf_child *child, const char *program, const char *
 	static unsigned number;
 	pid_t parent = getpid();
 
-	snprintf(child->log, sizeof(child->log), "%s/log.%u", dir, number++);
+	snprintf(child->log, sizeof(child->log), "%s/log.%u", dir, number);
+	snprintf(child->run_dir, sizeof(child->run_dir), "%s/run.%u", dir, number++);
+	if (mkdir(child->run_dir, 0700)) {
+		fprintf(stderr, "%s: %s: %s\n", program, child->run_dir, strerror(errno));
+		return -1;
+	}
 	child->pid = fork();
 	if (child->pid == 0)
-		become(parent, child->log, argv);
+		become(parent, child, argv);
 	if (child->pid > 0)
 		return 0;
 	fprintf(stderr, "%s: fork: %s\n", program, strerror(errno));
 	child->pid = 0;
 	return -1;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+/* It has ended. */
+static void forget(struct perf_child *child)
+{
+	unlink(child->log);
+	nftw(child->run_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	child->pid = 0;
 }
 
 /* The end of its log, as a string. */
@@ -99,8 +124,7 @@ bool perf_child_lives(struct perf_child *child, const char *program)
 		return true;
 	fprintf(stderr, "%s: the back-end has ended:\n", program);
 	show_log(child);
-	unlink(child->log);
-	child->pid = 0;
+	forget(child);
 	return false;
 }
 
@@ -141,8 +165,7 @@ void perf_child_end(struct perf_child *child)
 			kill(child->pid, SIGKILL);
 		nanosleep(&pause, NULL);
 	}
-	unlink(child->log);
-	child->pid = 0;
+	forget(child);
 }
 
 int64_t perf_child_cpu_ns(const struct perf_child *child)

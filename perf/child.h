@@ -15,6 +15,11 @@
 struct perf_child {
 	pid_t pid;     /* 0: there is none */
 	char log[256]; /* what it says: a file, removed at its end */
+	/*
+	 * Its own RUNTIME_DIRECTORY, removed at its end: a starting EAL connects to the telemetry
+	 * socket of the one that was there before it, and waits if that one is stopped.
+	 */
+	char run_dir[256];
 };
 
 /**
@@ -26,7 +31,7 @@ void perf_child_begin(void);
 /**
  * Starts a command.
  *
- * @param dir   a directory, for its log
+ * @param dir   a directory, for these two
  * @param argv  as for execvp(3)
  * @return      0; otherwise a line on stderr says why
  */

@@ -46,6 +46,7 @@ struct options {
 	int cpu;
 	int driver_cpu; /* -1: the part `many` is left out */
 	const char *json;
+	const char *serve; /* NULL: all is measured */
 };
 
 static struct vrtc_leap_table table;
@@ -347,6 +348,59 @@ static void report_counts(struct perf_result *r, const char *what, const char *g
 	}
 }
 
+/* ---- For perf/instructions: one thing so many times, and nothing else in vrtc_turn(). */
+
+#define IDLE_NAME  "an idle device of 500"
+#define IDLE_COUNT 500
+
+static void list_names(void)
+{
+	for (unsigned s = 0; s < SUBJECTS; s++)
+		puts(subjects[s].name);
+	puts(IDLE_NAME);
+}
+
+static void serve_subject(const struct subject *subject, unsigned times)
+{
+	struct perf_near_ring ring;
+	struct vrtc_session *sessions[1];
+
+	begin_ring(&ring, subject, 0);
+	sessions[0] = ring.session;
+	for (unsigned i = 0; i < times; i++) {
+		perf_near_ring_offer(&ring);
+		(void)vrtc_turn(sessions, 1);
+	}
+	check_served(&ring, subject);
+	perf_near_ring_fini(&ring);
+}
+
+/* @param times  looks at a device: rounded to whole turns */
+static void idle_around(unsigned times)
+{
+	static struct many many;
+
+	begin_many(&many);
+	for (unsigned turn = 0; turn < times / IDLE_COUNT; turn++)
+		(void)vrtc_turn(many.session, IDLE_COUNT);
+}
+
+static int serve(const char *name, unsigned times)
+{
+	for (unsigned s = 0; s < SUBJECTS; s++) {
+		if (strcmp(name, subjects[s].name) == 0) {
+			serve_subject(&subjects[s], times);
+			return 0;
+		}
+	}
+	if (strcmp(name, IDLE_NAME) == 0) {
+		idle_around(times);
+		return 0;
+	}
+	fprintf(stderr, "%s: --serve %s: --list shows what is accepted\n", program, name);
+	return 2;
+}
+
 static void run(const struct options *o)
 {
 	static struct requests requests;
@@ -407,16 +461,21 @@ static const char help[] =
 	"  --cpu N          where the device runs (0; -1: anywhere)\n"
 	"  --driver-cpu N   where requests are written for devices that are many; without it, that\n"
 	"                   part is left out\n"
-	"  --json FILE      what was measured, for perf/report\n";
+	"  --json FILE      what was measured, for perf/report\n"
+	"For perf/instructions:\n"
+	"  --list           the names of what can be served\n"
+	"  --serve NAME     serves that --samples times, and measures nothing\n";
 
 int main(int argc, char **argv)
 {
-	enum { SAMPLES = 1, CPU, DRIVER_CPU, JSON, HELP };
+	enum { SAMPLES = 1, CPU, DRIVER_CPU, JSON, LIST, SERVE, HELP };
 	static const struct option options[] = {
 		{"samples", required_argument, NULL, SAMPLES},
 		{"cpu", required_argument, NULL, CPU},
 		{"driver-cpu", required_argument, NULL, DRIVER_CPU},
 		{"json", required_argument, NULL, JSON},
+		{"list", no_argument, NULL, LIST},
+		{"serve", required_argument, NULL, SERVE},
 		{"help", no_argument, NULL, HELP},
 		{NULL, 0, NULL, 0},
 	};
@@ -444,6 +503,12 @@ int main(int argc, char **argv)
 		case JSON:
 			o.json = optarg;
 			break;
+		case LIST:
+			list_names();
+			return 0;
+		case SERVE:
+			o.serve = optarg;
+			break;
 		case HELP:
 			fputs(help, stdout);
 			return 0;
@@ -453,7 +518,7 @@ int main(int argc, char **argv)
 		if (!ok)
 			return 2;
 	}
-	if (optind != argc || o.driver_cpu == o.cpu) {
+	if (optind != argc || (o.driver_cpu >= 0 && o.driver_cpu == o.cpu)) {
 		fprintf(stderr, "%s: %s; see --help\n", program,
 			optind != argc ? "no such argument"
 				       : "--cpu and --driver-cpu are two CPUs");
@@ -465,6 +530,8 @@ int main(int argc, char **argv)
 		return 1;
 	vrtc_hosttime_init(&host, VRTC_HOST_UTC, &table, &report);
 	vrtc_pairing_init(&pairing);
+	if (o.serve)
+		return serve(o.serve, o.samples);
 	run(&o);
 	return 0;
 }

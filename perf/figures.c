@@ -25,54 +25,6 @@ struct perf_figures perf_figures_of(int64_t *sample, size_t n, double unit)
 	};
 }
 
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a;
-	double y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *value, size_t n)
-{
-	qsort(value, n, sizeof(value[0]), by_size);
-	return value[n / 2];
-}
-
-struct perf_figures perf_figures_of_batches(int64_t *sample, size_t n, size_t batch, double unit)
-{
-	size_t n_batches = (n + batch - 1) / batch;
-	double *of[6];
-	struct perf_figures f = {0};
-
-	of[0] = malloc(sizeof(double) * 6 * n_batches);
-	if (!of[0])
-		return f;
-	for (int i = 1; i < 6; i++)
-		of[i] = of[i - 1] + n_batches;
-	for (size_t b = 0; b < n_batches; b++) {
-		size_t left = n - b * batch;
-
-		f = perf_figures_of(sample + b * batch, left < batch ? left : batch, unit);
-		of[0][b] = f.min;
-		of[1][b] = f.p50;
-		of[2][b] = f.p90;
-		of[3][b] = f.p99;
-		of[4][b] = f.p999;
-		of[5][b] = f.max;
-	}
-	f = (struct perf_figures){
-		.min = median(of[0], n_batches),
-		.p50 = median(of[1], n_batches),
-		.p90 = median(of[2], n_batches),
-		.p99 = median(of[3], n_batches),
-		.p999 = median(of[4], n_batches),
-		.max = median(of[5], n_batches),
-	};
-	free(of[0]);
-	return f;
-}
-
 struct perf_figures perf_figures_ratio(
 	const struct perf_figures *f, const struct perf_figures *base)
 {
@@ -83,18 +35,6 @@ struct perf_figures perf_figures_ratio(
 		.p99 = f->p99 / base->p99,
 		.p999 = f->p999 / base->p999,
 		.max = f->max / base->max,
-	};
-}
-
-struct perf_figures perf_figures_less(const struct perf_figures *f, const struct perf_figures *base)
-{
-	return (struct perf_figures){
-		.min = f->min - base->min,
-		.p50 = f->p50 - base->p50,
-		.p90 = f->p90 - base->p90,
-		.p99 = f->p99 - base->p99,
-		.p999 = f->p999 - base->p999,
-		.max = f->max - base->max,
 	};
 }
 

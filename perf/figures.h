@@ -21,21 +21,8 @@ struct perf_figures {
  */
 struct perf_figures perf_figures_of(int64_t *sample, size_t n, double unit);
 
-/**
- * The median over the batches of each batch's figure: what the machine does to some of the batches
- * alone is not in it, as it is in figures of them all. p99.9 and the maximum are a batch's, too.
- *
- * @param sample  n of them in the order in which they were taken; each batch is sorted
- * @param batch   1 or more
- */
-struct perf_figures perf_figures_of_batches(int64_t *sample, size_t n, size_t batch, double unit);
-
 /** Each figure by its like in base. */
 struct perf_figures perf_figures_ratio(
-	const struct perf_figures *f, const struct perf_figures *base);
-
-/** Each figure minus its like in base. */
-struct perf_figures perf_figures_less(
 	const struct perf_figures *f, const struct perf_figures *base);
 
 /** The line above the rows. */

@@ -33,11 +33,13 @@
 #include <time.h>
 
 #include "alarm_session.h"
-#include "figures.h"
-#include "gaps.h"
+#include "cycles.h"
+#include "frontend/deadline.h"
+#include "histogram.h"
 #include "options.h"
 #include "pause.h"
 #include "random.h"
+#include "result.h"
 #include "rival.h"
 #include "utc.h"
 #include "wire.h"
@@ -46,7 +48,7 @@
 #define SETTLE_NS        20000000
 #define WARMUP_ALARMS    20
 #define GAPS_BATCH_NS    200000000
-#define RIVAL_PATIENCE_S 2
+#define RIVAL_PATIENCE_S 10
 #define LOOKS_PER_CLOCK  4096
 
 static const char program[] = "dpdk-rtc-lateness";
@@ -63,8 +65,8 @@ static const char *const names[N_WHO] = {
 struct options {
 	const char *path[2]; /* of BUSY and INTERRUPT; NULL: not measured */
 	long pid[2];         /* 0: never stopped */
-	long alarms, batch, firsts, ahead_min_us, ahead_max_us, cpu, alarm_cpu;
-	bool json;
+	long alarms, batch, firsts, ahead_min_us, ahead_max_us, cpu, alarm_cpu, seconds;
+	const char *json;
 };
 
 struct side {
@@ -73,17 +75,17 @@ struct side {
 	uint16_t clock_id;
 	pid_t pid;
 	struct vfe_session session;
-	size_t n, n_own, n_too_late;
-	int64_t *seen_ns;
-	int64_t *own_ns; /* of a rival: its own reading */
-	size_t n_first;
-	int64_t first_ns[FIRSTS_MAX]; /* of a device: the first one of a connection */
+	size_t n_too_late;
+	/* In ns. */
+	struct perf_histogram *seen;
+	struct perf_histogram *own;   /* of a rival: its own reading */
+	struct perf_histogram *first; /* of a device: the first one of a connection */
 };
 
 static struct side sides[N_WHO];
 static struct perf_rival rival;
-static struct perf_gaps *gaps_there; /* on the alarm lcore's CPU */
-static struct perf_gaps *gaps_here;
+static struct perf_histogram *gaps_there; /* on the alarm lcore's CPU; ns */
+static struct perf_histogram *gaps_here;
 
 static int64_t next_ahead_ns(const struct options *o)
 {
@@ -117,12 +119,18 @@ static enum perf_alarm_outcome time_rival(int64_t ahead_ns, int64_t *seen_ns, in
 	return too_late ? PERF_ALARM_TOO_LATE : PERF_ALARM_SEEN;
 }
 
+/* An alarm is never early; the clock may have been set back. */
+static void note(struct perf_histogram *h, int64_t lateness_ns)
+{
+	perf_histogram_add(h, lateness_ns > 0 ? (uint64_t)lateness_ns : 0);
+}
+
 static int measure(const struct options *o, enum who who, size_t n)
 {
 	struct side *side = &sides[who];
-	size_t end = side->n + n;
+	uint64_t end = side->seen->n + n;
 
-	for (unsigned int i = 0; side->n < end; i++) {
+	for (unsigned int i = 0; side->seen->n < end; i++) {
 		enum perf_alarm_outcome outcome;
 		int64_t seen_ns = 0;
 		int64_t own_ns = 0;
@@ -145,10 +153,9 @@ static int measure(const struct options *o, enum who who, size_t n)
 			}
 			continue;
 		}
-		side->seen_ns[side->n] = seen_ns;
-		if (side->own_ns)
-			side->own_ns[side->n] = own_ns;
-		side->n++;
+		note(side->seen, seen_ns);
+		if (who >= TIMERFD)
+			note(side->own, own_ns);
 	}
 	return 0;
 }
@@ -193,7 +200,7 @@ static int measure_first(const struct options *o, struct side *side)
 		switch (perf_alarm_session_time(
 			&side->session, program, side->clock_id, next_ahead_ns(o), &seen_ns)) {
 		case PERF_ALARM_SEEN:
-			side->first_ns[side->n_first++] = seen_ns;
+			note(side->first, seen_ns);
 			break;
 		case PERF_ALARM_TOO_LATE:
 			side->n_too_late++;
@@ -216,7 +223,8 @@ static void find_gaps_here(void)
 	while (before_ns < end_ns) {
 		int64_t now_ns = perf_utc_ns();
 
-		perf_gaps_add(gaps_here, now_ns - before_ns);
+		if (now_ns >= before_ns)
+			perf_histogram_add(gaps_here, (uint64_t)(now_ns - before_ns));
 		before_ns = now_ns;
 	}
 }
@@ -224,21 +232,17 @@ static void find_gaps_here(void)
 static bool begin_side(const struct options *o, enum who who)
 {
 	struct side *side = &sides[who];
-	size_t bytes = sizeof(side->seen_ns[0]) * (size_t)o->alarms;
 
 	side->measured = who >= TIMERFD || o->path[who];
 	if (!side->measured)
 		return true;
-	side->seen_ns = malloc(bytes);
-	side->own_ns = who >= TIMERFD ? malloc(bytes) : NULL;
-	if (!side->seen_ns || (who >= TIMERFD && !side->own_ns)) {
+	side->seen = perf_histogram_new();
+	side->own = perf_histogram_new();
+	side->first = perf_histogram_new();
+	if (!side->seen || !side->own || !side->first) {
 		fprintf(stderr, "%s: out of memory\n", program);
 		return false;
 	}
-	/* Touched now, so that no sample pays for a page. */
-	memset(side->seen_ns, 0, bytes);
-	if (side->own_ns)
-		memset(side->own_ns, 0, bytes);
 	if (who >= TIMERFD)
 		return true;
 	if (perf_alarm_session_start(&side->session, program, o->path[who]) < 0)
@@ -254,100 +258,69 @@ static bool begin_side(const struct options *o, enum who who)
 	return true;
 }
 
-/* Those that were measured, and what each is more than the clock loop. */
-static void print_rows(const struct perf_figures *f)
+static void report(const struct options *o, double ns_per_cycle)
 {
-	perf_figures_print_head();
+	static const char lateness[] = "lateness of an alarm";
+	struct perf_result *r = perf_result_begin(
+		"lateness", "How late is an alarm, from its instant to the driver?", o->json);
+	size_t n_too_late = 0;
+	char name[64];
+
+	perf_result_set_tsc(r, ns_per_cycle);
+	for (int w = 0; w < N_WHO; w++)
+		n_too_late += sides[w].n_too_late;
+	perf_result_head(r,
+		"\n%" PRIu64
+		" alarms each in interleaved batches of %ld, set %ld to %ld us ahead (%zu set too "
+		"late, made up for)",
+		sides[LOOP].seen->n, o->batch, o->ahead_min_us, o->ahead_max_us, n_too_late);
 	for (int w = 0; w < N_WHO; w++)
 		if (sides[w].measured)
-			perf_figures_print(names[w], "ns", &f[w]);
-	for (int w = 0; w < LOOP; w++) {
-		struct perf_figures beyond;
-		char name[40];
-
+			perf_result_series(r, names[w], lateness, w < TIMERFD ? "device" : "floor",
+				sides[w].seen, 1);
+	if (o->firsts > 0)
+		perf_result_head(r, "\nthe first alarm of a connection");
+	for (int w = 0; w < TIMERFD; w++) {
+		if (!sides[w].measured || sides[w].first->n == 0)
+			continue;
+		snprintf(name, sizeof(name), "%s, first", names[w]);
+		perf_result_series(r, name, "lateness of the first alarm of a connection", "device",
+			sides[w].first, 1);
+	}
+	perf_result_head(r, "\nby the clock that the thread itself reads when it is awake");
+	for (int w = TIMERFD; w < N_WHO; w++) {
+		snprintf(name, sizeof(name), "%s, by itself", names[w]);
+		perf_result_series(r, name, "lateness by its own clock", "other", sides[w].own, 1);
+	}
+	perf_result_head(r, "\nbetween two readings of CLOCK_REALTIME");
+	perf_result_noise(r, (int)o->alarm_cpu, gaps_there, 1);
+	if (o->cpu >= 0)
+		perf_result_noise(r, (int)o->cpu, gaps_here, 1);
+	for (int w = 0; w < TIMERFD; w++) {
 		if (!sides[w].measured)
 			continue;
-		beyond = perf_figures_less(&f[w], &f[LOOP]);
-		snprintf(name, sizeof(name), "%s - loop", names[w]);
-		perf_figures_print(name, "ns", &beyond);
+		snprintf(name, sizeof(name), "%s, over the clock loop", names[w]);
+		perf_result_ratios(r, name, sides[w].seen, sides[LOOP].seen, 0, 0, 0);
 	}
-}
-
-static void report(const struct options *o)
-{
-	struct perf_figures batch[N_WHO], seen[N_WHO], own[N_WHO], first[N_WHO];
-	size_t n_too_late = 0;
-
-	for (int w = 0; w < N_WHO; w++) {
-		struct side *side = &sides[w];
-
-		n_too_late += side->n_too_late;
-		if (side->measured) {
-			/* In the order of the samples, which the next line ends. */
-			batch[w] = perf_figures_of_batches(
-				side->seen_ns, side->n, (size_t)o->batch, 1);
-			seen[w] = perf_figures_of(side->seen_ns, side->n, 1);
-		}
-		if (side->n_first > 0)
-			first[w] = perf_figures_of(side->first_ns, side->n_first, 1);
-		if (side->own_ns)
-			own[w] = perf_figures_of(side->own_ns, side->n, 1);
-	}
-	if (o->json) {
-		printf("{\n  \"what\": \"lateness of an alarm, ns\",\n  \"alarms_each\": %ld,\n"
-		       "  \"batch\": %ld,\n  \"ahead_us\": [%ld, %ld],\n  \"set_too_late\": %zu,\n",
-			o->alarms, o->batch, o->ahead_min_us, o->ahead_max_us, n_too_late);
-		for (int w = 0; w < N_WHO; w++) {
-			char name[64];
-
-			if (sides[w].measured)
-				perf_figures_print_json(names[w], &seen[w], ",");
-			snprintf(name, sizeof(name), "%s, median batch", names[w]);
-			if (sides[w].measured)
-				perf_figures_print_json(name, &batch[w], ",");
-			snprintf(name, sizeof(name), "%s, first of a connection", names[w]);
-			if (sides[w].n_first > 0)
-				perf_figures_print_json(name, &first[w], ",");
-			snprintf(name, sizeof(name), "%s, by itself", names[w]);
-			if (sides[w].own_ns)
-				perf_figures_print_json(name, &own[w], ",");
-		}
-		perf_gaps_print_json(gaps_there, "gaps_alarm_cpu", ",");
-		perf_gaps_print_json(gaps_here, "gaps_driver_cpu", "");
-		puts("}");
-		return;
-	}
-	printf("lateness of %ld alarms each in interleaved batches of %ld, set %ld to %ld us ahead "
-	       "(%zu set too late, made up for)\n",
-		o->alarms, o->batch, o->ahead_min_us, o->ahead_max_us, n_too_late);
-	print_rows(seen);
-	puts("of the median batch: without what the machine does to some of them");
-	print_rows(batch);
-	if (o->firsts > 0)
-		printf("the first alarm of a connection, %ld each\n", o->firsts);
-	for (int w = 0; w < TIMERFD; w++)
-		if (sides[w].n_first > 0)
-			perf_figures_print(names[w], "ns", &first[w]);
-	puts("by the clock that the thread itself reads when it is awake");
-	for (int w = TIMERFD; w < N_WHO; w++)
-		perf_figures_print(names[w], "ns", &own[w]);
-	perf_gaps_print(gaps_there, "the CPU of the alarm lcore");
-	perf_gaps_print(gaps_here, "the CPU that looks");
+	perf_result_end(r);
 }
 
 static int run(const struct options *o)
 {
+	uint64_t first_cycles = perf_cycles(), last_cycles;
+	int64_t first_ns = vfe_now_ns(), last_ns;
 	bool ok = true;
 
-	gaps_there = perf_gaps_new();
-	gaps_here = perf_gaps_new();
+	gaps_there = perf_histogram_new();
+	gaps_here = perf_histogram_new();
 	if (!gaps_there || !gaps_here || perf_rival_start(&rival, (int)o->alarm_cpu, gaps_there)) {
 		fprintf(stderr, "%s: no memory, or no thread\n", program);
 		return 1;
 	}
 	for (int w = 0; ok && w < N_WHO; w++)
 		ok = begin_side(o, (enum who)w);
-	for (long done = 0, b = 0; ok && done < o->alarms; b++) {
+	for (long done = 0, b = 0;
+		ok && done < o->alarms && vfe_now_ns() - first_ns < o->seconds * 1000000000; b++) {
 		size_t n = (size_t)(o->alarms - done < o->batch ? o->alarms - done : o->batch);
 
 		/* Forwards, then backwards: nobody is always behind the same one. */
@@ -366,13 +339,16 @@ static int run(const struct options *o)
 	perf_rival_stop(&rival);
 	for (int w = 0; w < TIMERFD; w++)
 		perf_pause_end(sides[w].pid);
+	last_cycles = perf_cycles();
+	last_ns = vfe_now_ns();
 	if (ok)
-		report(o);
+		report(o, (double)(last_ns - first_ns) / (double)(last_cycles - first_cycles));
 	for (int w = 0; w < N_WHO; w++) {
 		if (sides[w].connected)
 			vfe_session_fini(&sides[w].session);
-		free(sides[w].seen_ns);
-		free(sides[w].own_ns);
+		free(sides[w].seen);
+		free(sides[w].own);
+		free(sides[w].first);
 	}
 	free(gaps_there);
 	free(gaps_here);
@@ -387,9 +363,11 @@ static const char help[] =
 	"  --alarm-cpu N     the CPU of their alarm lcore, for the timerfd's thread and the loop\n"
 	"  --cpu N           pin this process (0; -1: do not)\n"
 	"  --alarms N        of each (10000)    --batch N  of these one after the other (500)\n"
+	"  --seconds N       no further batch after that long (40)\n"
 	"  --firsts N        connections of which the first alarm is measured (50)\n"
 	"  --ahead-min US, --ahead-max US      how long before its time an alarm is set (500, 1500)\n"
-	"  --json\n";
+	"  --quick           2000 alarms, 20 connections\n"
+	"  --json FILE\n";
 
 int main(int argc, char **argv)
 {
@@ -403,8 +381,10 @@ int main(int argc, char **argv)
 		ALARMS,
 		BATCH,
 		FIRSTS,
+		SECONDS,
 		AHEAD_MIN,
 		AHEAD_MAX,
+		QUICK,
 		JSON,
 		HELP
 	};
@@ -418,9 +398,11 @@ int main(int argc, char **argv)
 		{"alarms", required_argument, NULL, ALARMS},
 		{"batch", required_argument, NULL, BATCH},
 		{"firsts", required_argument, NULL, FIRSTS},
+		{"seconds", required_argument, NULL, SECONDS},
 		{"ahead-min", required_argument, NULL, AHEAD_MIN},
 		{"ahead-max", required_argument, NULL, AHEAD_MAX},
-		{"json", no_argument, NULL, JSON},
+		{"quick", no_argument, NULL, QUICK},
+		{"json", required_argument, NULL, JSON},
 		{"help", no_argument, NULL, HELP},
 		{NULL, 0, NULL, 0},
 	};
@@ -428,6 +410,7 @@ int main(int argc, char **argv)
 		.alarms = 10000,
 		.batch = 500,
 		.firsts = 50,
+		.seconds = 40,
 		.ahead_min_us = 500,
 		.ahead_max_us = 1500,
 		.alarm_cpu = -1,
@@ -465,14 +448,21 @@ int main(int argc, char **argv)
 		case FIRSTS:
 			ok = perf_number(program, optarg, 0, FIRSTS_MAX, &o.firsts);
 			break;
+		case SECONDS:
+			ok = perf_number(program, optarg, 1, 3600, &o.seconds);
+			break;
 		case AHEAD_MIN:
 			ok = perf_number(program, optarg, 1, 60000000, &o.ahead_min_us);
 			break;
 		case AHEAD_MAX:
 			ok = perf_number(program, optarg, 1, 60000000, &o.ahead_max_us);
 			break;
+		case QUICK:
+			o.alarms = 2000;
+			o.firsts = 20;
+			break;
 		case JSON:
-			o.json = true;
+			o.json = optarg;
 			break;
 		case HELP:
 			fputs(help, stdout);

@@ -49,7 +49,9 @@ static void loop(struct perf_rival *r)
 			atomic_store_explicit(&r->alarm_ns, 0, memory_order_relaxed);
 			publish(r, now_ns);
 		}
-		perf_gaps_add(r->gaps, now_ns - before_ns);
+		/* Less than 0: the clock was set. */
+		if (now_ns >= before_ns)
+			perf_histogram_add(r->gaps, (uint64_t)(now_ns - before_ns));
 		before_ns = now_ns;
 	}
 }
@@ -78,7 +80,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int perf_rival_start(struct perf_rival *r, int cpu, struct perf_gaps *gaps)
+int perf_rival_start(struct perf_rival *r, int cpu, struct perf_histogram *gaps)
 {
 	int err = 0;
 

@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "gaps.h"
+#include "histogram.h"
 
 enum perf_rival_way {
 	PERF_RIVAL_REST,
@@ -37,11 +37,11 @@ struct perf_rival {
 	int wake_fd;
 	int timer_fd;
 	pthread_t thread;
-	struct perf_gaps *gaps;
+	struct perf_histogram *gaps; /* ns */
 };
 
-/** Starts the thread, resting. @param gaps for the loop. @return 0 or -errno */
-int perf_rival_start(struct perf_rival *r, int cpu, struct perf_gaps *gaps);
+/** Starts the thread, resting. @param gaps  of the loop, in ns. @return 0 or -errno */
+int perf_rival_start(struct perf_rival *r, int cpu, struct perf_histogram *gaps);
 
 /** Ends the thread, if one was started. */
 void perf_rival_stop(struct perf_rival *r);

@@ -35,7 +35,8 @@
 
 #define LANES_MAX      1000
 #define RING_ENTRIES   256
-#define CONNECT_MS     20000
+#define START_MS       60000
+#define CONNECT_MS     5000
 #define WARMUP_TURNS   3
 #define NOISE_SLICE_MS 20
 #define PATH_BYTES     64
@@ -278,22 +279,26 @@ static int begin_crowd(const struct options *o, struct crowd *crowd, const char 
 	return rc;
 }
 
-/* The front-ends; the daemon is stopped before and behind. */
 static int connect_crowd(struct crowd *crowd)
 {
-	int rc = 0;
-
-	perf_pause_end(crowd->child.pid);
-	for (unsigned i = 0; !rc && i < crowd->n; i++) {
-		rc = perf_lane_start(&crowd->lane[i]);
-		if (rc) {
+	for (unsigned i = 0; i < crowd->n; i++) {
+		if (perf_lane_start(&crowd->lane[i])) {
 			fprintf(stderr, "%s: device %u of %u\n", program, i + 1, crowd->n);
 			(void)perf_child_lives(&crowd->child, program);
+			return -1;
 		}
 	}
-	if (!rc)
-		rc = pause_crowd(crowd);
-	return rc;
+	return 0;
+}
+
+/* Leaves the daemon stopped. */
+static int set_up(const struct options *o, struct crowd *crowd, const char *dir)
+{
+	if (begin_crowd(o, crowd, dir) ||
+		perf_child_await(&crowd->child, program, "dpdk-rtc: ready", START_MS) ||
+		connect_crowd(crowd))
+		return -1;
+	return pause_crowd(crowd);
 }
 
 static void tear_down(struct crowd *crowd)
@@ -468,21 +473,11 @@ static int measure(const struct options *o, const char *dir)
 	struct perf_histogram *noise = perf_histogram_new();
 	int rc = noise ? 0 : -1;
 
-	/* All of them start before one is stopped: the EAL's telemetry asks its like, and waits. */
 	for (size_t c = 0; !rc && c < N_CROWDS; c++) {
 		crowds[c].wanted = crowds[c].n <= (crowds[c].client ? o->clients : o->servers);
 		if (crowds[c].wanted)
-			rc = begin_crowd(o, &crowds[c], dir);
+			rc = set_up(o, &crowds[c], dir);
 	}
-	for (size_t c = 0; !rc && c < N_CROWDS; c++) {
-		if (crowds[c].wanted)
-			rc = perf_child_await(
-				&crowds[c].child, program, "dpdk-rtc: ready", CONNECT_MS);
-	}
-	for (size_t c = 0; !rc && c < N_CROWDS; c++)
-		rc = crowds[c].wanted ? pause_crowd(&crowds[c]) : 0;
-	for (size_t c = 0; !rc && c < N_CROWDS; c++)
-		rc = crowds[c].wanted ? connect_crowd(&crowds[c]) : 0;
 	if (!rc)
 		rc = measure_all(o, noise);
 	for (size_t c = 0; c < N_CROWDS; c++)

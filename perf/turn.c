@@ -21,11 +21,12 @@
 
 #include "alarm_session.h"
 #include "cycles.h"
-#include "figures.h"
 #include "frontend/deadline.h"
+#include "histogram.h"
 #include "options.h"
 #include "pause.h"
 #include "random.h"
+#include "result.h"
 #include "wire.h"
 
 #define SIDES_MAX     8
@@ -37,8 +38,8 @@
 static const char program[] = "dpdk-rtc-turn";
 
 struct options {
-	long devices, batches, reads, sets, alarms, cpu;
-	bool json;
+	long devices, batches, reads, sets, alarms, cpu, seconds;
+	const char *json;
 };
 
 enum quantity { READ_TRIP, SET_TRIP, LATENESS, N_QUANTITIES };
@@ -49,7 +50,7 @@ static const char *const what[N_QUANTITIES] = {
 	"lateness of one further alarm",
 };
 
-static const char *const keys[N_QUANTITIES] = {"read", "set_alarm", "lateness"};
+static const char *const keys[N_QUANTITIES] = {"READ", "SET_ALARM", "lateness"};
 
 struct side {
 	long armed; /* NO_ALARMS: the device's clocks have none */
@@ -59,8 +60,7 @@ struct side {
 	char name[41];
 	char dir[DIR_BYTES_MAX];
 	struct vfe_session session;
-	int64_t *sample[N_QUANTITIES]; /* cycles, cycles, ns */
-	size_t n[N_QUANTITIES];
+	struct perf_histogram *took[N_QUANTITIES]; /* cycles, cycles, ns */
 };
 
 static struct side sides[SIDES_MAX];
@@ -162,7 +162,7 @@ static int read_once(struct side *side, bool count)
 	uint64_t cycles = perf_cycles() - before;
 
 	if (count)
-		side->sample[READ_TRIP][side->n[READ_TRIP]++] = (int64_t)cycles;
+		perf_histogram_add(side->took[READ_TRIP], cycles);
 	return result;
 }
 
@@ -173,7 +173,7 @@ static int set_once(struct side *side, uint64_t now_ns)
 	int result = vfe_rtc_set_alarm(&side->session, side->clock_id, alarm_ns, true);
 	uint64_t cycles = perf_cycles() - before;
 
-	side->sample[SET_TRIP][side->n[SET_TRIP]++] = (int64_t)cycles;
+	perf_histogram_add(side->took[SET_TRIP], cycles);
 	return result;
 }
 
@@ -200,7 +200,8 @@ static int measure(const struct options *o, struct side *side)
 		switch (perf_alarm_session_time(
 			&side->session, program, side->clock_id, ahead_ns, &lateness_ns)) {
 		case PERF_ALARM_SEEN:
-			side->sample[LATENESS][side->n[LATENESS]++] = lateness_ns;
+			perf_histogram_add(
+				side->took[LATENESS], lateness_ns > 0 ? (uint64_t)lateness_ns : 0);
 			i++;
 			break;
 		case PERF_ALARM_TOO_LATE:
@@ -214,21 +215,14 @@ static int measure(const struct options *o, struct side *side)
 
 static int begin_side(const struct options *o, struct side *side)
 {
-	const size_t n[N_QUANTITIES] = {
-		[READ_TRIP] = (size_t)(o->batches * o->reads),
-		[SET_TRIP] = (size_t)(o->batches * o->sets),
-		[LATENESS] = (size_t)(o->batches * o->alarms),
-	};
 	char path[DIR_BYTES_MAX + 24];
 
 	for (int q = 0; q < N_QUANTITIES; q++) {
-		side->sample[q] = malloc(sizeof(int64_t) * n[q]);
-		if (!side->sample[q]) {
+		side->took[q] = perf_histogram_new();
+		if (!side->took[q]) {
 			fprintf(stderr, "%s: out of memory\n", program);
 			return -1;
 		}
-		/* Touched now, so that no sample pays for a page. */
-		memset(side->sample[q], 0, sizeof(int64_t) * n[q]);
 	}
 	snprintf(path, sizeof(path), "%s/0", side->dir);
 	if (side->armed == NO_ALARMS) {
@@ -253,51 +247,35 @@ static int begin_side(const struct options *o, struct side *side)
 
 static void report(const struct options *o, double ns_per_cycle)
 {
-	if (o->json)
-		printf("{\n  \"what\": \"what armed alarms cost, ns\",\n  \"devices\": %ld,\n"
-		       "  \"batches\": %ld,\n",
-			o->devices + 1, o->batches);
-	else
-		printf("what armed alarms cost: %ld devices, %ld interleaved batches each\n",
-			o->devices + 1, o->batches);
+	struct perf_result *r = perf_result_begin(
+		"turn", "What do armed alarms cost the lcore that has them?", o->json);
+	char name[80];
+
+	perf_result_set_tsc(r, ns_per_cycle);
 	for (int q = 0; q < N_QUANTITIES; q++) {
-		struct perf_figures f[SIDES_MAX];
-		int base = -1;
+		const struct perf_histogram *base = NULL;
 
+		perf_result_head(
+			r, "\n%s: %ld devices, interleaved batches", what[q], o->devices + 1);
 		for (int i = 0; i < n_sides; i++) {
-			if (sides[i].n[q] == 0)
+			if (sides[i].took[q]->n == 0)
 				continue;
-			f[i] = perf_figures_of(sides[i].sample[q], sides[i].n[q],
+			snprintf(name, sizeof(name), "%s, %s", keys[q], sides[i].name);
+			perf_result_series(r, name, what[q], "device", sides[i].took[q],
 				q == LATENESS ? 1 : ns_per_cycle);
-			if (base < 0) {
-				base = i;
-				if (!o->json) {
-					printf("%s, %zu each\n", what[q], sides[i].n[q]);
-					perf_figures_print_head();
-				}
-			}
-			if (o->json) {
-				char key[80];
-
-				snprintf(key, sizeof(key), "%.20s, %.39s", keys[q], sides[i].name);
-				perf_figures_print_json(key, &f[i], ",");
-			} else {
-				perf_figures_print(sides[i].name, "ns", &f[i]);
-			}
 		}
-		for (int i = base + 1; base >= 0 && !o->json && i < n_sides; i++) {
-			struct perf_figures ratio;
-			char name[64];
-
-			if (sides[i].n[q] == 0)
+		for (int i = 0; i < n_sides; i++) {
+			if (sides[i].took[q]->n == 0)
 				continue;
-			ratio = perf_figures_ratio(&f[i], &f[base]);
-			snprintf(name, sizeof(name), "ratio %.39s", sides[i].name);
-			perf_figures_print(name, "", &ratio);
+			snprintf(name, sizeof(name), "%s, %s, over the first", keys[q],
+				sides[i].name);
+			if (base)
+				perf_result_ratios(r, name, sides[i].took[q], base, 0, 0, 0);
+			else
+				base = sides[i].took[q];
 		}
 	}
-	if (o->json)
-		printf("  \"tsc_mhz\": %.3f\n}\n", 1000 / ns_per_cycle);
+	perf_result_end(r);
 }
 
 static int run(const struct options *o)
@@ -310,7 +288,9 @@ static int run(const struct options *o)
 		rc = begin_side(o, &sides[i]);
 	first_ns = vfe_now_ns();
 	first_cycles = perf_cycles();
-	for (long b = 0; !rc && b < o->batches; b++) {
+	for (long b = 0; !rc && b < o->batches &&
+			 (b == 0 || vfe_now_ns() - first_ns < o->seconds * 1000000000);
+		b++) {
 		/* Forwards, then backwards: nobody is always behind the same one. */
 		for (int i = 0; !rc && i < n_sides; i++) {
 			struct side *side = &sides[b & 1 ? n_sides - 1 - i : i];
@@ -339,7 +319,7 @@ static int run(const struct options *o)
 		if (sides[i].connected)
 			vfe_session_fini(&sides[i].session);
 		for (int q = 0; q < N_QUANTITIES; q++)
-			free(sides[i].sample[q]);
+			free(sides[i].took[q]);
 	}
 	return rc ? 1 : 0;
 }
@@ -384,14 +364,16 @@ static const char help[] =
 	"another is measured (PID 0: not). ARMED is a number, or none: its clocks have no alarms.\n"
 	"Ratios are to the first side.\n"
 	"  --devices N  that are not measured (500)\n"
+	"  --seconds N  no further batch after that long (40)\n"
 	"  --batches N  of each (20); in each of them\n"
 	"    --reads N  READ (10000)   --sets N  SET_ALARM (1000)   --alarms N  expire (100)\n"
 	"  --cpu N      pin this process (0; -1: do not)\n"
-	"  --json\n";
+	"  --quick      5 batches\n"
+	"  --json FILE\n";
 
 int main(int argc, char **argv)
 {
-	enum { SIDE = 1, DEVICES, BATCHES, READS, SETS, ALARMS, CPU, JSON, HELP };
+	enum { SIDE = 1, DEVICES, BATCHES, READS, SETS, ALARMS, CPU, SECONDS, QUICK, JSON, HELP };
 	static const struct option options[] = {
 		{"side", required_argument, NULL, SIDE},
 		{"devices", required_argument, NULL, DEVICES},
@@ -400,12 +382,18 @@ int main(int argc, char **argv)
 		{"sets", required_argument, NULL, SETS},
 		{"alarms", required_argument, NULL, ALARMS},
 		{"cpu", required_argument, NULL, CPU},
-		{"json", no_argument, NULL, JSON},
+		{"seconds", required_argument, NULL, SECONDS},
+		{"quick", no_argument, NULL, QUICK},
+		{"json", required_argument, NULL, JSON},
 		{"help", no_argument, NULL, HELP},
 		{NULL, 0, NULL, 0},
 	};
-	struct options o = {
-		.devices = 500, .batches = 20, .reads = 10000, .sets = 1000, .alarms = 100};
+	struct options o = {.devices = 500,
+		.batches = 20,
+		.reads = 10000,
+		.sets = 1000,
+		.alarms = 100,
+		.seconds = 40};
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -433,8 +421,14 @@ int main(int argc, char **argv)
 		case CPU:
 			ok = perf_number(program, optarg, -1, 1023, &o.cpu);
 			break;
+		case SECONDS:
+			ok = perf_number(program, optarg, 1, 3600, &o.seconds);
+			break;
+		case QUICK:
+			o.batches = 5;
+			break;
 		case JSON:
-			o.json = true;
+			o.json = optarg;
 			break;
 		case HELP:
 			fputs(help, stdout);

@@ -28,7 +28,7 @@
 #include "result.h"
 
 #define RING_ENTRIES   256
-#define CONNECT_MS     10000
+#define CONNECT_MS     30000
 #define WARMUP         200
 #define NOISE_SLICE_MS 20
 
