@@ -69,6 +69,7 @@ static const char *const quantity_heads[N_QUANTITIES] = {
 /* A number of devices, their drivers and their daemon. */
 struct crowd {
 	unsigned n;
+	unsigned n_slices;
 	bool client;
 	bool wanted;
 	struct perf_child child;
@@ -77,7 +78,6 @@ struct crowd {
 	char (*path)[PATH_BYTES];
 	struct perf_child_memory memory;
 	struct perf_histogram *took[N_QUANTITIES];
-	unsigned n_slices;
 	double per_cycle[ROUNDS_MAX]; /* requests with all active, of each slice */
 };
 
