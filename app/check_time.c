@@ -61,7 +61,7 @@ static void look_at_clocksource(const struct app_host_view *view, struct app_hos
 
 static void look_at_discipline(const struct app_host_view *view, struct app_host_advice *advice)
 {
-	bool system = false;
+	bool system = view->config->n_devices == 0;
 
 	for (unsigned i = 0; i < view->config->n_devices; i++)
 		system |= view->config->device[i].phc[0] == '\0';

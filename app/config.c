@@ -787,7 +787,8 @@ static int grant(struct app_config *config, const struct wishes *w, const struct
 			"%.*s: there is no device in it; accepted: a section [device NAME] with socket "
 			"= PATH, or --socket-path PATH",
 			SHOWN_BYTES, w->config);
-	if (config->n_devices == 0)
+	/* A machine can be looked at before there is anything to serve. */
+	if (config->n_devices == 0 && w->action != APP_CHECK_HOST)
 		return fail(r, "no device: give --socket-path PATH for each, or --config FILE with "
 			       "sections [device NAME]; see --help");
 	if (w->n_sockets == 0)

@@ -363,6 +363,20 @@ static void check_host_says_a_line_for_each_finding_and_starts_nothing(void **st
 	fixture_fini(&f);
 }
 
+static void check_host_wants_no_device(void **state)
+{
+	struct outcome o;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	RUN(&f, &o, "--check-host");
+	assert_int_equal(o.status, 0);
+	assert_non_null(strstr(o.out, " time: "));
+	outcome_free(&o);
+	fixture_fini(&f);
+}
+
 static void check_host_of_lcores_that_no_daemon_could_use_is_status_1(void **state)
 {
 	struct outcome o;
@@ -521,6 +535,7 @@ int main(void)
 		cmocka_unit_test(a_mistake_in_the_file_is_told_with_its_line),
 		cmocka_unit_test(check_config_says_that_all_is_good_and_starts_nothing),
 		cmocka_unit_test(check_host_says_a_line_for_each_finding_and_starts_nothing),
+		cmocka_unit_test(check_host_wants_no_device),
 		cmocka_unit_test(check_host_of_lcores_that_no_daemon_could_use_is_status_1),
 		cmocka_unit_test(help_version_and_capabilities_go_to_stdout),
 		cmocka_unit_test(an_eal_that_does_not_start_is_status_1),
