@@ -6,13 +6,8 @@
  *
  *	memory   resident in the daemon, with a front-end at each device
  *	idle     the round trip of READ on one device, while the others have nothing to do. Its
-<<<<<<< HEAD
  *	         lcore looks at it once a turn, so what a round trip is longer with more devices is
  *	         a turn that is longer: divided by the number of devices, the cost of an idle one
-=======
- *	         lcore looks at it once a turn, so what a round trip is longer with more devices is a turn
- *	         that is longer: divided by the number of devices, the cost of an idle one
->>>>>>> c1f0e38b950e16562302e0d3d2ae5e993bda2142
  *	active   a READ outstanding on each device at all times, from one driver: the time of each
  *	burst    a READ on each device, all published before the driver looks for the first answer:
  *	         the time of the one that is published first, and of all of them
