@@ -64,39 +64,39 @@ static const struct vrtc_device device = {.clock = clocks, .n_clocks = 4};
 static const struct subject {
 	const char *name;
 	struct perf_near_request request;
-	bool packed;
 	enum perf_near_layout layout;
+	bool packed;
 	uint8_t status;
 } subjects[] = {
-	{"READ of UTC, split, direct", {.msg_type = VIRTIO_RTC_REQ_READ}, false, PERF_NEAR_DIRECT,
+	{"READ of UTC, split, direct", {.msg_type = VIRTIO_RTC_REQ_READ}, PERF_NEAR_DIRECT, false,
 		VIRTIO_RTC_S_OK},
-	{"READ of UTC, split, indirect", {.msg_type = VIRTIO_RTC_REQ_READ}, false,
-		PERF_NEAR_INDIRECT, VIRTIO_RTC_S_OK},
-	{"READ of UTC, split, 4 + 4 pieces", {.msg_type = VIRTIO_RTC_REQ_READ}, false,
-		PERF_NEAR_PIECES, VIRTIO_RTC_S_OK},
-	{"READ of UTC, packed, direct", {.msg_type = VIRTIO_RTC_REQ_READ}, true, PERF_NEAR_DIRECT,
+	{"READ of UTC, split, indirect", {.msg_type = VIRTIO_RTC_REQ_READ}, PERF_NEAR_INDIRECT,
+		false, VIRTIO_RTC_S_OK},
+	{"READ of UTC, split, 4 + 4 pieces", {.msg_type = VIRTIO_RTC_REQ_READ}, PERF_NEAR_PIECES,
+		false, VIRTIO_RTC_S_OK},
+	{"READ of UTC, packed, direct", {.msg_type = VIRTIO_RTC_REQ_READ}, PERF_NEAR_DIRECT, true,
 		VIRTIO_RTC_S_OK},
-	{"READ of UTC, packed, indirect", {.msg_type = VIRTIO_RTC_REQ_READ}, true,
-		PERF_NEAR_INDIRECT, VIRTIO_RTC_S_OK},
-	{"READ of UTC, packed, 4 + 4 pieces", {.msg_type = VIRTIO_RTC_REQ_READ}, true,
-		PERF_NEAR_PIECES, VIRTIO_RTC_S_OK},
-	{"READ of TAI, split, direct", {.msg_type = VIRTIO_RTC_REQ_READ, .clock_id = 1}, false,
-		PERF_NEAR_DIRECT, VIRTIO_RTC_S_OK},
+	{"READ of UTC, packed, indirect", {.msg_type = VIRTIO_RTC_REQ_READ}, PERF_NEAR_INDIRECT,
+		true, VIRTIO_RTC_S_OK},
+	{"READ of UTC, packed, 4 + 4 pieces", {.msg_type = VIRTIO_RTC_REQ_READ}, PERF_NEAR_PIECES,
+		true, VIRTIO_RTC_S_OK},
+	{"READ of TAI, split, direct", {.msg_type = VIRTIO_RTC_REQ_READ, .clock_id = 1},
+		PERF_NEAR_DIRECT, false, VIRTIO_RTC_S_OK},
 	{"READ of MONOTONIC, split, direct", {.msg_type = VIRTIO_RTC_REQ_READ, .clock_id = 2},
-		false, PERF_NEAR_DIRECT, VIRTIO_RTC_S_OK},
+		PERF_NEAR_DIRECT, false, VIRTIO_RTC_S_OK},
 	{"READ of UTC_SMEARED, split, direct", {.msg_type = VIRTIO_RTC_REQ_READ, .clock_id = 3},
-		false, PERF_NEAR_DIRECT, VIRTIO_RTC_S_OK},
+		PERF_NEAR_DIRECT, false, VIRTIO_RTC_S_OK},
 	{"READ_CROSS of UTC, split, direct",
-		{.msg_type = VIRTIO_RTC_REQ_READ_CROSS, .hw_counter = HW_COUNTER}, false,
-		PERF_NEAR_DIRECT, VIRTIO_RTC_S_OK},
-	{"CFG, split, direct", {.msg_type = VIRTIO_RTC_REQ_CFG}, false, PERF_NEAR_DIRECT,
+		{.msg_type = VIRTIO_RTC_REQ_READ_CROSS, .hw_counter = HW_COUNTER}, PERF_NEAR_DIRECT,
+		false, VIRTIO_RTC_S_OK},
+	{"CFG, split, direct", {.msg_type = VIRTIO_RTC_REQ_CFG}, PERF_NEAR_DIRECT, false,
 		VIRTIO_RTC_S_OK},
-	{"CLOCK_CAP, split, direct", {.msg_type = VIRTIO_RTC_REQ_CLOCK_CAP}, false,
-		PERF_NEAR_DIRECT, VIRTIO_RTC_S_OK},
+	{"CLOCK_CAP, split, direct", {.msg_type = VIRTIO_RTC_REQ_CLOCK_CAP}, PERF_NEAR_DIRECT,
+		false, VIRTIO_RTC_S_OK},
 	{"CROSS_CAP, split, direct",
-		{.msg_type = VIRTIO_RTC_REQ_CROSS_CAP, .hw_counter = HW_COUNTER}, false,
-		PERF_NEAR_DIRECT, VIRTIO_RTC_S_OK},
-	{"no such request, split, direct", {.msg_type = 0x7fff}, false, PERF_NEAR_DIRECT,
+		{.msg_type = VIRTIO_RTC_REQ_CROSS_CAP, .hw_counter = HW_COUNTER}, PERF_NEAR_DIRECT,
+		false, VIRTIO_RTC_S_OK},
+	{"no such request, split, direct", {.msg_type = 0x7fff}, PERF_NEAR_DIRECT, false,
 		VIRTIO_RTC_S_EOPNOTSUPP},
 };
 #define SUBJECTS (sizeof(subjects) / sizeof(subjects[0]))
@@ -221,6 +221,7 @@ static void report_requests(struct perf_result *r, const struct requests *q, dou
 
 /* ---- Many devices, each with a request. */
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): a cache line each */
 struct many {
 	struct perf_near_ring ring[DEVICES_MAX];
 	struct vrtc_session *session[DEVICES_MAX];

@@ -12,6 +12,7 @@
 
 #define LINE 64
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): a cache line each */
 struct perf_partner {
 	_Alignas(LINE) atomic_uint_fast64_t ping;
 	_Alignas(LINE) atomic_uint_fast64_t pong;

@@ -6,8 +6,8 @@
  *
  *	memory   resident in the daemon, with a front-end at each device
  *	idle     the round trip of READ on one device, while the others have nothing to do. Its
- *	         lcore looks at it once a turn, so what a round trip is longer with more devices is a turn
- *	         that is longer: divided by the number of devices, the cost of an idle one
+ *	         lcore looks at it once a turn, so what a round trip is longer with more devices is
+ *	         a turn that is longer: divided by the number of devices, the cost of an idle one
  *	active   a READ outstanding on each device at all times, from one driver: the time of each
  *	burst    a READ on each device, all published before the driver looks for the first answer:
  *	         the time of the one that is published first, and of all of them
@@ -69,6 +69,7 @@ static const char *const quantity_heads[N_QUANTITIES] = {
 /* A number of devices, their drivers and their daemon. */
 struct crowd {
 	unsigned n;
+	unsigned n_slices;
 	bool client;
 	bool wanted;
 	struct perf_child child;
@@ -77,7 +78,6 @@ struct crowd {
 	char (*path)[PATH_BYTES];
 	struct perf_child_memory memory;
 	struct perf_histogram *took[N_QUANTITIES];
-	unsigned n_slices;
 	double per_cycle[ROUNDS_MAX]; /* requests with all active, of each slice */
 };
 

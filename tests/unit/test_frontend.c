@@ -1130,6 +1130,31 @@ static void back_end_in_client_mode_is_awaited(void **state)
 	backend_stop(&b);
 }
 
+static void back_end_in_client_mode_can_connect_before_it_is_awaited(void **state)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct vfe_session s;
+	struct vfe_config cfg;
+	char byte = 'x';
+	int sock;
+
+	(void)state;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/tmp/test_frontend.%d", getpid());
+	unlink(addr.sun_path);
+	vfe_config_default(&cfg, addr.sun_path);
+	cfg.listen = true;
+	assert_int_equal(vfe_session_init(&s, &cfg), 0);
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(sock, (struct sockaddr *)&addr, sizeof(addr)), -1);
+	assert_int_equal(vfe_session_listen(&s), 0);
+	assert_int_equal(connect(sock, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(send(sock, &byte, 1, 0), 1);
+	assert_int_equal(vfe_session_connect(&s), 0);
+	assert_int_equal(recv(s.sock, &byte, 1, 0), 1);
+	close(sock);
+	vfe_session_fini(&s);
+}
+
 static void stop_resume_and_reset_keep_and_lose_what_they_should(void **state)
 {
 	struct backend b = {0};
@@ -1441,6 +1466,7 @@ int main(void)
 		TEST(driver_reads_in_every_wait_mode),
 		TEST(session_works_without_protocol_features),
 		TEST(back_end_in_client_mode_is_awaited),
+		TEST(back_end_in_client_mode_can_connect_before_it_is_awaited),
 		TEST(stop_resume_and_reset_keep_and_lose_what_they_should),
 		TEST(the_next_driver_may_want_other_features_and_queues),
 		TEST(requests_in_flight_survive_a_back_end),
