@@ -96,8 +96,8 @@ struct vrtc_vring {
 	struct vrtc_dirty_log dirty;
 	struct {
 		uint16_t popped;       /* entries from used_published to avail_next */
-		uint16_t signalled;    /* how far the driver was asked whether it wants a signal */
 		uint16_t held_entries; /* of the one chain that is pushed and not shown; 0: none */
+		uint32_t unsignalled;  /* entries shown since the driver was asked for its wish */
 		uint64_t held;         /* its used descriptor */
 		uint32_t suppression;  /* the flags last written to the Device Area */
 	} packed;

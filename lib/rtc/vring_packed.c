@@ -201,7 +201,6 @@ int vrtc_vring_packed_start(struct vrtc_vring *ring, const struct vrtc_vring_con
 	ring->avail_next = at;
 	ring->used_next = at;
 	ring->used_published = at;
-	ring->packed.signalled = at;
 	ring->kind = VRTC_VRING_KIND_PACKED;
 	ring->fault = NULL;
 	return 0;
@@ -339,6 +338,8 @@ static inline void show(struct vrtc_vring *ring, int order)
 	note(ring, ring->used_published, 0);
 
 	ring->packed.popped = (uint16_t)(ring->packed.popped - ring->packed.held_entries);
+	/* A quick driver goes on with what it sees, so this may be more than the ring has. */
+	ring->packed.unsignalled += ring->packed.held_entries;
 	ring->packed.held_entries = 0;
 	if (is_logged(ring)) {
 		mark(ring, g_desc, sizeof(*g_desc));
@@ -369,14 +370,15 @@ void vrtc_vring_packed_push(struct vrtc_vring *ring, const struct vrtc_chain *ch
 
 bool vrtc_vring_packed_publish(struct vrtc_vring *ring)
 {
-	uint16_t first = ring->packed.signalled;
 	unsigned batch;
+	unsigned behind;
 	uint32_t event;
 
 	if (ring->packed.held_entries == 0)
 		return false;
 	show(ring, __ATOMIC_SEQ_CST); /* F3 */
-	ring->packed.signalled = ring->used_published;
+	batch = ring->packed.unsignalled;
+	ring->packed.unsignalled = 0;
 	event = le32toh(__atomic_load_n((const g_le32 *)ring->g_driver, __ATOMIC_SEQ_CST)); /* F3 */
 
 	switch (event >> 16 & RING_EVENT_FLAGS) {
@@ -389,8 +391,9 @@ bool vrtc_vring_packed_publish(struct vrtc_vring *ring)
 	default:
 		return true;
 	}
-	batch = distance(ring, first, ring->used_published);
-	return distance(ring, first, (uint16_t)event) < batch;
+	/* How far back it is; of one that would be next, two laps: it has the same name. */
+	behind = distance(ring, (uint16_t)event, ring->used_published);
+	return behind == 0 ? batch >= 2u * ring->size : behind <= batch;
 }
 
 /* ---- Whether the driver is to notify us. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vring.c and guestmem.c beside a shadow (shadow.h) and on memory whose every byte is accounted for
+ * vring*.c and guestmem.c beside a shadow (shadow.h) and on memory whose every byte is accounted for
  * (guest_space.h): a driver that does anything between the calls of the device. After each call
  * the two agree on its result and on the whole of the guest's memory.
  *
@@ -10,12 +10,13 @@
 
 #include "fuzz.h"
 #include "shadow.h"
+#include "vring_ahead.h"
 
 #define STEPS_MAX     400
 #define UNDER_WAY_MAX 256
 
 /* By the first byte of an input. */
-static const struct shadow_kind *const kinds[] = {&shadow_split};
+static const struct shadow_kind *const kinds[] = {&shadow_split, &shadow_packed};
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 struct both {
@@ -38,6 +39,7 @@ static void compare_chains(const struct vrtc_chain *chain, const struct shadow_c
 	FUZZ_CHECK(chain->readable_bytes == expected->readable_bytes);
 	FUZZ_CHECK(chain->writable_bytes == expected->writable_bytes);
 	FUZZ_CHECK(chain->id == expected->id && chain->index == expected->index);
+	FUZZ_CHECK(expected->entries == 0 || chain->entries == expected->entries);
 	FUZZ_CHECK(memcmp(chain->req, expected->req, sizeof(chain->req)) == 0);
 	FUZZ_CHECK(chain->n_segments <= VRTC_RESP_BYTES_MAX);
 	for (unsigned i = 0; i < chain->n_segments; i++) {
@@ -82,16 +84,17 @@ static bool area_is_good(const void *g_area, uint64_t bytes, unsigned align, uin
 static bool start(struct both *b, uint16_t base)
 {
 	struct shadow_ring *s = &b->shadow;
-	uint32_t size = s->size;
-	bool good = size > 0 && size <= 32768 && (size & (size - 1)) == 0;
+	bool good = s->kind->size_is_good(s->size);
 	int rc;
 
 	b->config.base = base;
 	b->first = b->end = 0;
 	rc = vrtc_vring_start(&b->real, &b->config);
 	good = good && area_is_good(b->config.g_desc, s->kind->desc_bytes(s), 16, &s->desc_gpa) &&
-	       area_is_good(b->config.g_driver, s->kind->driver_bytes(s), 2, &s->driver_gpa) &&
-	       area_is_good(b->config.g_device, s->kind->device_bytes(s), 4, &s->device_gpa);
+	       area_is_good(b->config.g_driver, s->kind->driver_bytes(s), s->kind->driver_align,
+		       &s->driver_gpa) &&
+	       area_is_good(b->config.g_device, s->kind->device_bytes(s), s->kind->device_align,
+		       &s->device_gpa);
 	FUZZ_CHECK((rc == 0) == good);
 	FUZZ_CHECK(rc == 0 || rc == -EINVAL || rc == -EFAULT);
 	if (good) {
@@ -185,9 +188,12 @@ static void put_descriptor(struct fuzz_input *in, uint64_t at)
 		uint32_t bytes;
 		uint16_t flags;
 		uint16_t next;
-	} desc = {.gpa = take_gpa(in), .bytes = take_length(in)};
-	uint8_t flags = fuzz_take8(in);
+	} desc;
+	uint8_t flags;
 
+	desc.gpa = take_gpa(in);
+	desc.bytes = take_length(in);
+	flags = fuzz_take8(in);
 	desc.flags = flags & 7;
 	if (flags & 0x80)
 		desc.flags |= (uint16_t)(flags << 8);
@@ -197,6 +203,23 @@ static void put_descriptor(struct fuzz_input *in, uint64_t at)
 	guest_space_write(&space, at, &desc, sizeof(desc));
 }
 
+/* What only looks: it says what the shadow says, and changes nothing. */
+static void look(struct both *b)
+{
+	struct shadow_ring *s = &b->shadow;
+	struct vrtc_vring_ahead ahead;
+	struct vrtc_vring before;
+
+	memcpy(&before, &b->real, sizeof(before));
+	vrtc_vring_warm(&b->real);
+	FUZZ_CHECK(vrtc_vring_is_waiting(&b->real) == s->kind->is_waiting(s));
+	FUZZ_CHECK(s->broken || vrtc_vring_is_at_start(&b->real) == s->kind->is_at_start(s));
+	if (vrtc_vring_is_waiting(&b->real))
+		for (unsigned i = 1; i <= VRTC_VRING_AHEAD_STEPS; i++)
+			vrtc_vring_ahead(&b->real, i, &ahead);
+	FUZZ_CHECK(fuzz_is_same(&before, &b->real, sizeof(before)));
+}
+
 static void run_step(struct both *b, struct fuzz_input *in)
 {
 	struct shadow_ring *s = &b->shadow;
@@ -204,7 +227,6 @@ static void run_step(struct both *b, struct fuzz_input *in)
 	uint8_t bytes[32];
 	uint64_t gpa;
 	uint8_t n;
-	struct vrtc_vring before;
 
 	switch (step % 16) {
 	case 0: /* a descriptor of the table */
@@ -258,15 +280,18 @@ static void run_step(struct both *b, struct fuzz_input *in)
 			s->kind->kick_disable(s);
 		} else if (step & 0x20) {
 			FUZZ_CHECK(vrtc_vring_kick_enable(&b->real) == s->kind->kick_enable(s));
+		} else if (step & 0x40) {
+			vrtc_vring_leave(&b->real);
+			s->kind->leave(s);
 		} else {
-			memcpy(&before, &b->real, sizeof(before));
-			vrtc_vring_warm(&b->real);
-			FUZZ_CHECK(fuzz_is_same(&before, &b->real, sizeof(before)));
+			look(b);
 		}
 		break;
 	default: /* another process goes on, where this one was or elsewhere */
+		if (step & 0x40)
+			s->kind->be_killed(s);
 		(void)start(b, (uint16_t)(vrtc_vring_base(&b->real) +
-					  (step & 0x80 ? fuzz_take16(in) : step >> 4)));
+					  (step & 0x80 ? fuzz_take16(in) : step >> 4 & 3)));
 		break;
 	}
 	/* What the driver does is in both memories: there is nothing to compare. */
@@ -314,19 +339,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	b.shadow.event_idx = flags & 1;
 	b.shadow.indirect = flags & 2;
 	size = fuzz_take8(&in);
-	b.shadow.size = size < 0xf0 ? 1u << size % 9 : (uint32_t)(size & 15) * 257;
+	b.shadow.size = b.shadow.kind->size_of(size);
 	place_ring(&b, &in, flags);
 	base = fuzz_take16(&in);
 	b.config.mem = &space.mem;
 	b.config.size = (uint16_t)b.shadow.size;
+	b.config.packed = b.shadow.kind == &shadow_packed;
 	b.config.event_idx = b.shadow.event_idx;
 	b.config.indirect = b.shadow.indirect;
 
-	/* A used ring that ends there, or not. */
-	if (!(flags & 32))
-		guest_space_write(&space, b.shadow.device_gpa + 2, &base, 2);
-	if (!(flags & 64))
-		guest_space_write(&space, b.shadow.driver_gpa + 2, &base, 2);
+	base = b.shadow.kind->prepare(&b.shadow, base, !(flags & 32), !(flags & 64));
 	if (!start(&b, base)) {
 		b.shadow.broken = true;
 		FUZZ_CHECK(vrtc_vring_pop(&b.real, &b.chain[0]) == VRTC_VRING_BROKEN);

@@ -448,6 +448,34 @@ static void with_event_idx_a_signal_is_wanted_for_the_entry_that_was_named(void 
 	serve(16, true);
 }
 
+/*
+ * Chains are shown one by one, so a quick driver goes on with entries of the batch while it lasts,
+ * and the batch goes around the ring, more than once.
+ */
+static void a_batch_of_more_than_the_ring_signals_the_entry_that_was_named(void **state)
+{
+	(void)state;
+	for (unsigned size = 2; size <= 5; size++) {
+		for (unsigned n = 1; n <= 4 * size; n++) {
+			struct vrtc_chain chain;
+
+			begin((uint16_t)size, true, false);
+			/* What the driver waits for: the last of them. */
+			set_driver_event(name((n - 1) % size, (n - 1) / size % 2 == 0), 2);
+			for (unsigned i = 0; i < n && i < size; i++)
+				offer(GPA + BUFFERS_AT, 16, (uint16_t)i, F_WRITE);
+			for (unsigned i = 0; i < n; i++) {
+				assert_int_equal(vrtc_vring_pop(&ring, &chain), VRTC_VRING_CHAIN);
+				vrtc_vring_push(&ring, &chain, pattern, 16);
+				/* The one before is shown by now. */
+				if (i > 0 && i + size - 1 < n)
+					offer(GPA + BUFFERS_AT, 16, (uint16_t)i, F_WRITE);
+			}
+			assert_true(vrtc_vring_publish(&ring));
+		}
+	}
+}
+
 static void kicks_are_asked_for_and_not_asked_for(void **state)
 {
 	(void)state;
@@ -693,6 +721,7 @@ int main(void)
 		cmocka_unit_test(a_table_of_a_bad_size_or_place_breaks_the_ring),
 		cmocka_unit_test(a_signal_is_wanted_unless_it_is_disabled),
 		cmocka_unit_test(with_event_idx_a_signal_is_wanted_for_the_entry_that_was_named),
+		cmocka_unit_test(a_batch_of_more_than_the_ring_signals_the_entry_that_was_named),
 		cmocka_unit_test(kicks_are_asked_for_and_not_asked_for),
 		cmocka_unit_test(after_kill_9_the_ring_goes_on_where_it_was),
 		cmocka_unit_test(killed_between_any_two_stores_no_chain_is_lost_or_used_twice),
