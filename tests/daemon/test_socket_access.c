@@ -177,10 +177,11 @@ static void check_steps(const char *log, const char *const *steps)
 	for (; *steps; steps++) {
 		const char *found = strstr(at, *steps);
 
-		if (found)
-			at = found + strlen(*steps);
-		else
+		if (!found) {
 			fail_msg("no step \"%s\" in:\n%s", *steps, log);
+			return;
+		}
+		at = found + strlen(*steps);
 	}
 	assert_null(strstr(at, "bind_watch: "));
 }

@@ -309,8 +309,9 @@ static bool is_told_that_clone3_is_missing(void)
 static bool executes(void)
 {
 	char *argv[] = {page, NULL};
+	char *env[] = {NULL};
 
-	return execve("/bin/true", argv, environ) == 0;
+	return execve("/bin/true", argv, env) == 0;
 }
 
 static bool forks(void)
