@@ -28,11 +28,13 @@ static atomic_int taken;
 static __thread struct slot *mine __attribute__((tls_model("initial-exec")));
 
 /* glibc's own, under the names that it has for interposers. */
+/* NOLINTBEGIN(cert-dcl37-c,cert-dcl51-cpp): reserved for glibc, whose they are. */
 void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t n, size_t bytes);
 void *__libc_realloc(void *p, size_t bytes);
 void *__libc_memalign(size_t align, size_t bytes);
 void __libc_free(void *p);
+/* NOLINTEND(cert-dcl37-c,cert-dcl51-cpp) */
 
 static __attribute__((constructor)) void map_slots(void)
 {

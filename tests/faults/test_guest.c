@@ -501,10 +501,11 @@ static void rings_at_odd_addresses_are_refused(void **state)
 	for (size_t i = 0; i < sizeof(shifts) / sizeof(shifts[0]); i++) {
 		struct vfe_session s;
 		struct vfe_config cfg;
-		struct vfe_ring *ring = &s.queues[0].ring;
+		struct vfe_ring *ring;
 
 		fixture_config(&neighbour_fixture, &cfg);
 		assert_int_equal(vfe_session_init(&s, &cfg), 0);
+		ring = &s.queues[0].ring;
 		ring->desc = (void *)((uint8_t *)ring->desc + shifts[i].desc);
 		ring->avail = (void *)((uint8_t *)ring->avail + shifts[i].avail);
 		ring->used = (void *)((uint8_t *)ring->used + shifts[i].used);

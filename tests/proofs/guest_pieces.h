@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Guest memory for proofs of the ring walk: instead of the search in the table of regions its
- * contract, which proof_guestmem.c shows of the real one. A range is nowhere, or begins with a piece
- * of any length; it has PIECES pieces at most, wherever they are. A piece is memory of which
+ * contract, which proof_guestmem.c shows of the real one. A range is nowhere, or begins with a
+ * piece of any length; it has PIECES pieces at most, wherever they are. A piece is memory of which
  * GUEST_BYTES at most may be read: CBMC sees a read beyond the piece, or beyond those.
  *
  * To be included before vring_chain.h.
