@@ -140,6 +140,7 @@ unsigned vrtc_session_poll(struct vrtc_session *s)
 	uint8_t resp[VRTC_RESP_BYTES_MAX];
 	struct vrtc_chain chain;
 	unsigned served = 0;
+	unsigned descriptors = 0;
 	bool signal = false;
 
 	if (s->mail_sent) {
@@ -148,7 +149,7 @@ unsigned vrtc_session_poll(struct vrtc_session *s)
 		push_mail(s);
 		served++;
 	}
-	while (served < VRTC_SESSION_BUDGET &&
+	while (served < VRTC_SESSION_BUDGET && descriptors < VRTC_SESSION_BUDGET_DESCRIPTORS &&
 		(result = vrtc_vring_pop(&s->requestq, &chain)) == VRTC_VRING_CHAIN) {
 		struct vrtc_command cmd;
 		uint32_t resp_bytes;
@@ -156,6 +157,7 @@ unsigned vrtc_session_poll(struct vrtc_session *s)
 		vrtc_device_decode(s->device, &s->offer, chain.req, chain.readable_bytes,
 			chain.writable_bytes, &cmd);
 		served++;
+		descriptors += chain.descriptors;
 		if (cmd.about_alarm && !is_replay(s, &chain, &cmd)) {
 			/*
 			 * All before it first: so the one request that can be applied and not

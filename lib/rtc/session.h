@@ -69,8 +69,8 @@ static inline bool vrtc_session_is_waiting(const struct vrtc_session *s)
 }
 
 /*
- * Serves what the driver made available, a bounded number of requests (VRTC_SESSION_BUDGET), and
- * signals the driver at most once. Without a lock, an allocation, a log line, or a system call but
+ * Serves what the driver made available, a bounded number of requests (VRTC_SESSION_BUDGET) and of
+ * descriptors, and signals the driver at most once. Without a lock, an allocation, a log line, or a system call but
  * the write to the call eventfd (and, once, to the attention eventfd; and to the alarm lcore's
  * if that one sleeps).
  *
@@ -78,7 +78,12 @@ static inline bool vrtc_session_is_waiting(const struct vrtc_session *s)
  */
 unsigned vrtc_session_poll(struct vrtc_session *s);
 
-#define VRTC_SESSION_BUDGET 64
+#define VRTC_SESSION_BUDGET             64
+/*
+ * After so many descriptors it is the neighbours' turn, too, however few requests they were: a
+ * request of a usual driver has two, one of a hostile driver as many as its queue has entries.
+ */
+#define VRTC_SESSION_BUDGET_DESCRIPTORS 256
 
 /* The ring of a queue as rte_vhost hands it out; addresses are ours, and not yet checked. */
 struct vrtc_session_ring {

@@ -130,6 +130,7 @@ struct vrtc_chain {
 	uint16_t id;                                      /* what the driver knows the chain by */
 	uint16_t index;                                   /* vrtc_vring_base() when it was next */
 	uint16_t entries;                                 /* of a packed ring that it takes */
+	uint16_t descriptors;                             /* with those of a table: its work */
 	uint8_t req[VRTC_REQ_BYTES_MAX];                  /* zeroes where the chain has less */
 	unsigned n_segments;                              /* segments beyond are not initialised */
 	struct vrtc_segment segment[VRTC_RESP_BYTES_MAX]; /* min(24, writable_bytes) bytes in all */

@@ -254,8 +254,10 @@ static inline struct descriptor load_from_table(struct vrtc_vring *ring,
 }
 
 /* The sizes of a chain whose last descriptor was taken. Returns a fault, or NULL. */
-static inline const char *end_chain(struct vrtc_chain *chain, struct walk *walk)
+static inline const char *end_chain(
+	const struct vrtc_vring *ring, struct vrtc_chain *chain, struct walk *walk)
 {
+	chain->descriptors = (uint16_t)(ring->size - walk->left);
 	if (walk->readable_bytes + walk->writable_bytes >= CHAIN_BYTES_LIMIT) {
 		if (walk->readable_bytes + walk->writable_bytes > CHAIN_BYTES_LIMIT)
 			return "a chain has more than 2^32 bytes";

@@ -295,7 +295,7 @@ static __attribute__((noinline)) const char *take_chain(
 			return "a descriptor of a chain is not marked as available";
 	}
 	chain->entries = (uint16_t)entries;
-	return end_chain(chain, &walk);
+	return end_chain(ring, chain, &walk);
 }
 
 bool vrtc_vring_packed_is_waiting(const struct vrtc_vring *ring)

@@ -127,7 +127,7 @@ static __attribute__((noinline)) const char *take_chain(
 			return "the next index of a descriptor is outside of the descriptor table";
 	}
 
-	return end_chain(chain, &walk);
+	return end_chain(ring, chain, &walk);
 }
 
 int vrtc_vring_split_start(struct vrtc_vring *ring, const struct vrtc_vring_config *config)

@@ -21,14 +21,17 @@
 
 #define GPA         0x100000u
 #define BYTES       65536u
-#define SIZE        16u
+#define SIZE        64u
 #define DRIVER_AT   4096u
 #define DEVICE_AT   8192u
 #define REQUEST_AT  16384u
 #define RESPONSE_AT 32768u
+#define TABLES_AT   40960u
+#define TABLE_BYTES 1024u
 #define SLOT_BYTES  64u
 #define F_NEXT      1u
 #define F_WRITE     2u
+#define F_INDIRECT  4u
 #define F_AVAIL     0x80u
 #define F_USED      0x8000u
 
@@ -144,6 +147,7 @@ static void begin(struct world *w, bool packed)
 		.kickfd = -1,
 		.callfd = -1,
 		.features = 1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RTC_F_ALARM |
+			    1ULL << VIRTIO_RING_F_INDIRECT_DESC |
 			    (packed ? 1ULL << VIRTIO_F_RING_PACKED : 0),
 	};
 	if (vrtc_session_start(&w->session, &ring, &why))
@@ -219,6 +223,51 @@ static void requests_behind_an_alarm_request_wait_for_its_answer(void **state)
 	}
 }
 
+/* A table of n descriptors: a request of 24 bytes in the first, 24 to be written in the last. */
+static void offer_long(struct world *w, unsigned n)
+{
+	unsigned i = w->offered;
+	struct descriptor *table =
+		(struct descriptor *)(void *)(w->g_mem + TABLES_AT + i * TABLE_BYTES);
+	struct descriptor *d = &descriptors(w)[i];
+	uint64_t gpa = GPA + TABLES_AT + i * TABLE_BYTES;
+
+	for (unsigned k = 0; k < n; k++) {
+		bool last = k == n - 1;
+
+		table[k] = (struct descriptor){GPA + (last ? RESPONSE_AT : REQUEST_AT),
+			k == 0 || last ? 24 : 0, last ? F_WRITE : F_NEXT, (uint16_t)(k + 1)};
+		if (w->packed)
+			table[k].fourth = last ? F_WRITE : 0;
+	}
+	w->offered++;
+	if (w->packed) {
+		*d = (struct descriptor){
+			gpa, 16 * n, (uint16_t)i, (uint16_t)(F_AVAIL | F_INDIRECT)};
+		return;
+	}
+	*d = (struct descriptor){gpa, 16 * n, F_INDIRECT, 0};
+	((uint16_t *)(void *)(w->g_mem + DRIVER_AT))[2 + i] = (uint16_t)i;
+	((uint16_t *)(void *)(w->g_mem + DRIVER_AT))[1] = w->offered;
+}
+
+/* VRTC_SESSION_BUDGET_DESCRIPTORS: the neighbours' turn comes. */
+static void a_turn_ends_after_256_descriptors_however_few_the_requests(void **state)
+{
+	(void)state;
+	for (int packed = 0; packed < 2; packed++) {
+		static struct world w;
+
+		begin(&w, packed);
+		for (unsigned i = 0; i < 6; i++)
+			offer_long(&w, SIZE);
+		assert_int_equal(vrtc_session_poll(&w.session), 256 / SIZE);
+		assert_int_equal(vrtc_session_poll(&w.session), 6 - 256 / SIZE);
+		assert_int_equal(vrtc_session_poll(&w.session), 0);
+		end(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +275,7 @@ int main(void)
 		cmocka_unit_test(
 			an_answer_is_shown_and_noted_before_the_next_alarm_request_is_passed_on),
 		cmocka_unit_test(requests_behind_an_alarm_request_wait_for_its_answer),
+		cmocka_unit_test(a_turn_ends_after_256_descriptors_however_few_the_requests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
