@@ -8,6 +8,8 @@
  *	many          what a device of N takes in a turn in which each has a request, which a thread
  *	              on another CPU has written
  *	idle          what a device of N takes in a turn in which none has
+ *	fairness      how long a turn is in which a device has a READ, and its neighbour on the same
+ *	              lcore has flooded its queue: what the READ waits for at worst
  *
  * A sample is a mean of many, since a counter does not tell 10 ns from 20 on every machine; what is
  * shown are percentiles of samples.
@@ -402,11 +404,62 @@ static int serve(const char *name, unsigned times)
 	return 2;
 }
 
+/* ---- A neighbour that floods its queue. */
+
+static const struct flood {
+	const char *name;
+	struct perf_near_request request;
+	enum perf_near_layout layout;
+	unsigned n; /* made available before each turn */
+} floods[] = {
+	{"the neighbour is quiet", {.msg_type = VIRTIO_RTC_REQ_READ}, PERF_NEAR_DIRECT, 0},
+	{"a READ of the neighbour's", {.msg_type = VIRTIO_RTC_REQ_READ}, PERF_NEAR_DIRECT, 1},
+	{"64 READs, the budget", {.msg_type = VIRTIO_RTC_REQ_READ}, PERF_NEAR_DIRECT, 64},
+	{"64 READ_CROSS", {.msg_type = VIRTIO_RTC_REQ_READ_CROSS, .hw_counter = HW_COUNTER},
+		PERF_NEAR_DIRECT, 64},
+	{"64 requests that are none", {.msg_type = 0x7fff}, PERF_NEAR_DIRECT, 64},
+	/* One is served in each turn: its descriptors are the budget. */
+	{"requests of 256 descriptors", {.msg_type = VIRTIO_RTC_REQ_READ}, PERF_NEAR_LONG, 1},
+};
+#define FLOODS (sizeof(floods) / sizeof(floods[0]))
+
+static void measure_fairness(unsigned samples, struct perf_histogram *const took[FLOODS])
+{
+	struct perf_near_ring ours[FLOODS], theirs[FLOODS];
+
+	for (size_t f = 0; f < FLOODS; f++) {
+		const struct subject neighbour = {
+			.request = floods[f].request, .layout = floods[f].layout};
+
+		begin_ring(&ours[f], &subjects[0], 1);
+		begin_ring(&theirs[f], &neighbour, 2);
+	}
+	for (unsigned i = 0; i < samples; i++) {
+		for (size_t f = 0; f < FLOODS; f++) {
+			/* The neighbour first: it is the READ that waits. */
+			struct vrtc_session *both[] = {theirs[f].session, ours[f].session};
+			uint64_t begin;
+
+			for (unsigned k = 0; k < floods[f].n; k++)
+				perf_near_ring_offer(&theirs[f]);
+			perf_near_ring_offer(&ours[f]);
+			begin = perf_cycles();
+			(void)vrtc_turn(both, 2);
+			perf_histogram_add(took[f], (perf_cycles() - begin) * FINE);
+			check_served(&ours[f], &subjects[0]);
+		}
+	}
+	for (size_t f = 0; f < FLOODS; f++) {
+		perf_near_ring_fini(&ours[f]);
+		perf_near_ring_fini(&theirs[f]);
+	}
+}
+
 static void run(const struct options *o)
 {
 	static struct requests requests;
 	static struct many many;
-	struct perf_histogram *active[COUNTS], *idle[COUNTS];
+	struct perf_histogram *active[COUNTS], *idle[COUNTS], *flooded[FLOODS];
 	struct perf_result *r = perf_result_begin("device-time",
 		"What does the device itself take, from seeing a request to showing the answer?",
 		o->json);
@@ -423,6 +476,9 @@ static void run(const struct options *o)
 	if (o->driver_cpu >= 0)
 		measure_many(&many, o, active);
 	measure_idle(&many, o, idle);
+	for (size_t f = 0; f < FLOODS; f++)
+		flooded[f] = new_histogram();
+	measure_fairness(o->samples, flooded);
 	ns = (double)(vfe_now_ns() - first_ns) / (double)(perf_cycles() - first_cycles);
 	perf_result_set_tsc(r, ns);
 	ns /= FINE;
@@ -441,6 +497,9 @@ static void run(const struct options *o)
 	report_counts(r, "an idle device", "idle devices", idle, ns);
 	perf_result_ratio(r, "an idle device of 500, of 5 ns",
 		(double)perf_histogram_quantile(idle[3], 0.5) * ns / 5, 1);
+	perf_result_head(r, "\na turn with a READ, beside a neighbour that floods its queue, ns");
+	for (size_t f = 0; f < FLOODS; f++)
+		perf_result_series(r, floods[f].name, "fairness", "device", flooded[f], ns);
 	perf_result_end(r);
 }
 

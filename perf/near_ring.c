@@ -44,7 +44,7 @@ static struct entry piece(const struct perf_near_ring *r, unsigned i, unsigned n
 {
 	unsigned each = n / 2;
 	bool write = i >= each;
-	unsigned bytes = BUFFER_BYTES / each;
+	unsigned bytes = each <= BUFFER_BYTES ? BUFFER_BYTES / each : 0;
 	unsigned offset = (write ? RESPONSE_AT : REQUEST_AT) + (i % each) * bytes;
 
 	return (struct entry){
@@ -67,12 +67,17 @@ static void put(void *g_entry, struct entry e)
 		&((struct entry *)g_entry)->next_or_flags, e.next_or_flags, __ATOMIC_RELEASE);
 }
 
+static bool has_table(const struct perf_near_ring *r)
+{
+	return r->layout == PERF_NEAR_INDIRECT || r->layout == PERF_NEAR_LONG;
+}
+
 static void offer_split(struct perf_near_ring *r, unsigned n)
 {
 	struct entry *g_desc = (struct entry *)at(r, 0);
 	uint16_t *g_avail = (uint16_t *)at(r, DRIVER_AT);
 
-	if (r->layout == PERF_NEAR_INDIRECT) {
+	if (has_table(r)) {
 		for (unsigned i = 0; i < n; i++)
 			put(at(r, TABLE_AT + i * 16), piece(r, i, n));
 		put(g_desc, (struct entry){GPA + r->at + TABLE_AT, n * 16, F_INDIRECT, 0});
@@ -98,7 +103,7 @@ static void offer_packed(struct perf_near_ring *r, unsigned n)
 	unsigned offset = r->driver_next % RING_SIZE;
 	bool first_lap = r->driver_next / RING_SIZE % 2 == 0;
 
-	if (r->layout == PERF_NEAR_INDIRECT) {
+	if (has_table(r)) {
 		for (unsigned i = 0; i < n; i++) {
 			struct entry e = piece(r, i, n);
 
@@ -121,7 +126,9 @@ static void offer_packed(struct perf_near_ring *r, unsigned n)
 
 void perf_near_ring_offer(struct perf_near_ring *r)
 {
-	unsigned n = r->layout == PERF_NEAR_PIECES ? 2 * PIECES : 2;
+	unsigned n = r->layout == PERF_NEAR_PIECES ? 2 * PIECES
+		     : r->layout == PERF_NEAR_LONG ? RING_SIZE
+						   : 2;
 
 	if (r->packed)
 		offer_packed(r, n);
@@ -174,9 +181,7 @@ int perf_near_ring_init(struct perf_near_ring *r, const struct vrtc_device *devi
 	memset(r, 0, sizeof(*r));
 	r->layout = layout;
 	r->packed = packed;
-	r->entries = !packed || layout == PERF_NEAR_INDIRECT ? 1
-		     : layout == PERF_NEAR_DIRECT            ? 2
-							     : 2 * PIECES;
+	r->entries = !packed || has_table(r) ? 1 : layout == PERF_NEAR_DIRECT ? 2 : 2 * PIECES;
 	r->at = seed * 5 % 16 * VRTC_SESSION_ALIGN;
 	r->g_mem = mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);

@@ -19,6 +19,7 @@ enum perf_near_layout {
 	PERF_NEAR_DIRECT,   /* a descriptor each way */
 	PERF_NEAR_INDIRECT, /* both in a table, as Linux does it */
 	PERF_NEAR_PIECES,   /* four descriptors each way */
+	PERF_NEAR_LONG,     /* a table of as many as the queue has entries; nearly all of no byte */
 };
 
 struct perf_near_ring {
