@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vring*.c and guestmem.c beside a shadow (shadow.h) and on memory whose every byte is accounted for
- * (guest_space.h): a driver that does anything between the calls of the device. After each call
+ * vring*.c and guestmem.c beside a shadow (shadow.h) and on memory whose every byte is accounted
+ * for (guest_space.h): a driver that does anything between the calls of the device. After each call
  * the two agree on its result and on the whole of the guest's memory.
  *
  * Input: 8 bytes that set the ring up, then steps of a driver or a device, see run_step().
