@@ -70,9 +70,9 @@ static inline bool vrtc_session_is_waiting(const struct vrtc_session *s)
 
 /*
  * Serves what the driver made available, a bounded number of requests (VRTC_SESSION_BUDGET) and of
- * descriptors, and signals the driver at most once. Without a lock, an allocation, a log line, or a system call but
- * the write to the call eventfd (and, once, to the attention eventfd; and to the alarm lcore's
- * if that one sleeps).
+ * descriptors, and signals the driver at most once. Without a lock, an allocation, a log line, or a
+ * system call but the write to the call eventfd (and, once, to the attention eventfd; and to the
+ * alarm lcore's if that one sleeps).
  *
  * @return  how many requests were served; one that is with the alarm lcore counts: do not sleep
  */

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vring*.c and guestmem.c beside a shadow (shadow.h) and on memory whose every byte is accounted
+<<<<<<< HEAD
  * for (guest_space.h): a driver that does anything between the calls of the device. After each
  * call the two agree on its result and on the whole of the guest's memory.
+=======
+ * for (guest_space.h): a driver that does anything between the calls of the device. After each call
+ * the two agree on its result and on the whole of the guest's memory.
+>>>>>>> bfeb82663be661fedf310ab57d42789eabb2cd89
  *
  * Input: 8 bytes that set the ring up, then steps of a driver or a device, see run_step().
  */

@@ -2,8 +2,8 @@
 /*
  * Guest memory for proofs of the ring walk: instead of the search in the table of regions its
  * contract, which proof_guestmem.c shows of the real one. A range is nowhere, or begins with a
- * piece of any length; it has PIECES pieces at most, wherever they are. A piece is memory of which
- * GUEST_BYTES at most may be read: CBMC sees a read beyond the piece, or beyond those.
+ * piece of any length; it has PIECES pieces at most, wherever they are. Of a piece GUEST_BYTES may
+ * be read at most: CBMC sees a read beyond the piece, or beyond those.
  *
  * To be included before vring_chain.h.
  */
@@ -34,8 +34,8 @@ static void *vrtc_guestmem_map_near(const struct vrtc_guestmem *mem, uint8_t *ne
 	uint64_t n = nondet_u64();
 
 	(void)mem;
-	PROVE(bytes == 0 || bytes - 1 <= UINT64_MAX - gpa || n_pieces == 0,
-		"what is left of a range does not wrap");
+	PROVE(n_pieces == 0 || bytes - 1 <= UINT64_MAX - gpa,
+		"what is left of a range is something, and does not wrap");
 	*near = nondet_u8() % VRTC_GUESTMEM_REGIONS_MAX;
 	*contig = 0;
 	if (bytes == 0 || bytes - 1 > UINT64_MAX - gpa || nondet_bool()) {
