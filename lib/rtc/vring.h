@@ -186,11 +186,11 @@ bool vrtc_vring_packed_is_waiting(const struct vrtc_vring *ring);
 static inline bool vrtc_vring_is_waiting(const struct vrtc_vring *ring)
 {
 	if (ring->kind == VRTC_VRING_KIND_SPLIT) {
-		/* Behind the flags. Relaxed: it is the pop that orders. */
+		/* Behind the flags. Acquire, as A1 of vring_split.c: for vring_ahead.h. */
 		const vrtc_vring_le16 *g_idx = (const vrtc_vring_le16 *)ring->g_driver + 1;
 
 		return ring->avail_next != ring->avail_seen ||
-		       le16toh(__atomic_load_n(g_idx, __ATOMIC_RELAXED)) != ring->avail_next;
+		       le16toh(__atomic_load_n(g_idx, __ATOMIC_ACQUIRE)) != ring->avail_next;
 	}
 	return ring->kind == VRTC_VRING_KIND_PACKED && vrtc_vring_packed_is_waiting(ring);
 }

@@ -300,7 +300,11 @@ static __attribute__((noinline)) const char *take_chain(
 
 bool vrtc_vring_packed_is_waiting(const struct vrtc_vring *ring)
 {
-	return is_available(load_flags(ring, ring->avail_next), ring->avail_next);
+	uint16_t at = ring->avail_next;
+
+	/* Acquire, as A2: for vring_ahead.h. */
+	return is_available(
+		flags_of(le64toh(__atomic_load_n(&entry(ring, at)->rest, __ATOMIC_ACQUIRE))), at);
 }
 
 enum vrtc_vring_result vrtc_vring_packed_pop(struct vrtc_vring *ring, struct vrtc_chain *chain)

@@ -71,7 +71,13 @@ static void end(struct guest *g)
 
 static void put(struct vfe_desc *d, uint64_t gpa, uint32_t bytes, uint16_t flags, uint16_t next)
 {
-	*d = (struct vfe_desc){.gpa = gpa, .bytes = bytes, .flags = flags, .next = next};
+	const struct vfe_desc desc = {.gpa = gpa, .bytes = bytes, .flags = flags, .next = next};
+	uint64_t word[2];
+
+	/* Atomic for the thread that flips bytes. */
+	memcpy(word, &desc, sizeof(word));
+	__atomic_store_n((uint64_t *)(void *)d, word[0], __ATOMIC_RELAXED);
+	__atomic_store_n((uint64_t *)(void *)d + 1, word[1], __ATOMIC_RELAXED);
 }
 
 static struct vfe_desc *table(struct guest *g)
@@ -87,7 +93,7 @@ static uint64_t table_gpa(const struct guest *g)
 /* Makes a chain available, and the index so much larger. */
 static void offer(struct guest *g, uint16_t head, uint16_t by)
 {
-	g->ring->avail->ring[g->idx % g->ring->size] = head;
+	__atomic_store_n(&g->ring->avail->ring[g->idx % g->ring->size], head, __ATOMIC_RELAXED);
 	g->idx = (uint16_t)(g->idx + by);
 	__atomic_store_n(&g->ring->avail->idx, g->idx, __ATOMIC_RELEASE);
 	vfe_session_kick(&g->session, 0, true);
@@ -593,8 +599,8 @@ static void offer_anything(struct guest *g, unsigned round)
 	for (uint16_t i = 0; i < 16; i += 2) {
 		put(&g->ring->desc[i], g->gpa + 64u * i, 16, F_NEXT, (uint16_t)(i + 1));
 		put(&g->ring->desc[i + 1], g->gpa + 64u * i + 2048, 24, F_WRITE, 0);
-		*(volatile uint16_t *)(void *)(g->host + 64u * i) =
-			round % 2 ? VIRTIO_RTC_REQ_READ : VIRTIO_RTC_REQ_CFG;
+		__atomic_store_n((uint16_t *)(void *)(g->host + 64u * i),
+			round % 2 ? VIRTIO_RTC_REQ_READ : VIRTIO_RTC_REQ_CFG, __ATOMIC_RELAXED);
 		offer(g, i, 1);
 	}
 }
