@@ -9,18 +9,23 @@
 
 static void prove_end_of_chain(void)
 {
+	struct vrtc_vring ring = {.size = nondet_u16()};
 	struct vrtc_chain chain;
-	struct walk walk = {.readable_bytes = nondet_u64(), .writable_bytes = nondet_u64()};
+	struct walk walk = {.readable_bytes = nondet_u64(),
+		.writable_bytes = nondet_u64(),
+		.left = nondet_u16()};
 	struct walk was = walk;
 
+	ASSUME(walk.left <= ring.size);
 	ASSUME(walk.readable_bytes <= (uint64_t)VRTC_VRING_SIZE_MAX << 32);
 	ASSUME(walk.writable_bytes <= (uint64_t)VRTC_VRING_SIZE_MAX << 32);
-	if (end_chain(&chain, &walk) != NULL) {
+	if (end_chain(&ring, &chain, &walk) != NULL) {
 		PROVE(was.readable_bytes + was.writable_bytes > CHAIN_BYTES_LIMIT,
 			"a chain may have 2^32 bytes");
 		return;
 	}
 	PROVE(was.readable_bytes + was.writable_bytes <= CHAIN_BYTES_LIMIT, "and no more");
+	PROVE(chain.descriptors == ring.size - was.left, "descriptors are counted");
 	PROVE(chain.readable_bytes == was.readable_bytes ||
 			(chain.readable_bytes == UINT32_MAX &&
 				was.readable_bytes == CHAIN_BYTES_LIMIT),
