@@ -117,7 +117,7 @@ stage_valgrind() {
 	run_suites build-valgrind 10 "unit sim" --no-suite no-valgrind --wrapper "${valgrind[*]}"
 	# Here valgrind runs the daemon, not the test that talks to it: see valgrind-daemon.sh.
 	export DPDK_RTC=$PWD/$support/valgrind-daemon.sh
-	# All registers right at each access to memory: an instruction goes on behind its SIGBUS (D41).
+	# Registers are right at each access: behind its SIGBUS an instruction goes on (D41).
 	export VALGRIND_DAEMON="${valgrind[*]} --log-file=$logs/daemon.%p"
 	VALGRIND_DAEMON+=" --vex-iropt-register-updates=allregs-at-mem-access"
 	VALGRIND_DAEMON+=" $PWD/build-valgrind/app/dpdk-rtc"
