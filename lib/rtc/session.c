@@ -169,6 +169,9 @@ unsigned vrtc_session_poll(struct vrtc_session *s)
 		}
 		resp_bytes = respond(s, &cmd, resp);
 		vrtc_vring_push(&s->requestq, &chain, resp, resp_bytes);
+		/* Of a long burst the driver can take the first while we answer the rest. */
+		if (served % VRTC_SESSION_SHOWN == 0)
+			signal |= publish(s);
 	}
 	if (served > 0)
 		signal |= publish(s);

@@ -79,6 +79,8 @@ static inline bool vrtc_session_is_waiting(const struct vrtc_session *s)
 unsigned vrtc_session_poll(struct vrtc_session *s);
 
 #define VRTC_SESSION_BUDGET             64
+/* So many answers are shown at a time: fewer cost the driver's cache line more often (D52). */
+#define VRTC_SESSION_SHOWN              16
 /*
  * After so many descriptors it is the neighbours' turn, too, however few requests they were: a
  * request of a usual driver has two, one of a hostile driver as many as its queue has entries.
