@@ -280,6 +280,7 @@ static void check_broken(struct guest *g, const struct way *way)
 	unsigned lines = fixture_log_lines(&neighbour_fixture, way->fault);
 
 	way->spoil(g);
+	neighbour_count(1);
 	vfe_session_kick(&g->session, 0, true);
 	fixture_wait_log(&neighbour_fixture, way->fault, lines + 1);
 	memcpy(before, g->host, sizeof(before));
@@ -295,7 +296,7 @@ static void check_broken(struct guest *g, const struct way *way)
 static void a_split_ring_that_breaks_the_rules_is_broken_until_it_is_reset(void **state)
 {
 	(void)state;
-	neighbour_begin();
+	neighbour_begin(__func__);
 	for (size_t i = 0; i < sizeof(split_ways) / sizeof(split_ways[0]); i++) {
 		struct guest g;
 
@@ -319,7 +320,7 @@ static void a_table_that_was_not_negotiated_breaks_the_ring(void **state)
 	struct guest g;
 
 	(void)state;
-	neighbour_begin();
+	neighbour_begin(__func__);
 	begin(&g, 0, SIZE);
 	assert_int_equal(g.session.features & 1ull << VFE_F_INDIRECT_DESC, 0);
 	check_broken(&g, &way);
@@ -395,7 +396,7 @@ static const struct way packed_ways[] = {
 static void a_packed_ring_that_breaks_the_rules_is_broken_until_it_is_reset(void **state)
 {
 	(void)state;
-	neighbour_begin();
+	neighbour_begin(__func__);
 	for (size_t i = 0; i < sizeof(packed_ways) / sizeof(packed_ways[0]); i++) {
 		struct guest g;
 
@@ -425,7 +426,7 @@ static void a_request_of_no_byte_is_einval(void **state)
 	struct guest g;
 
 	(void)state;
-	neighbour_begin();
+	neighbour_begin(__func__);
 	begin(&g, 0, SIZE);
 	/* The address of no byte is not looked at. */
 	put(&g.ring->desc[0], NOWHERE, 0, F_NEXT, 1);
@@ -450,7 +451,7 @@ static void a_queue_of_one_entry_is_served(void **state)
 	struct guest g;
 
 	(void)state;
-	neighbour_begin();
+	neighbour_begin(__func__);
 	begin(&g, 1ull << VFE_F_INDIRECT_DESC, 1);
 	for (uint16_t n = 1; n <= 300; n++) {
 		/* A buffer to be written alone: there is no room for a request. */
@@ -476,7 +477,7 @@ static void a_queue_of_32768_entries_is_served_when_it_is_full(void **state)
 	struct guest g;
 
 	(void)state;
-	neighbour_begin();
+	neighbour_begin(__func__);
 	begin(&g, 0, full);
 	*(uint16_t *)(void *)g.host = VIRTIO_RTC_REQ_CFG;
 	for (uint16_t i = 0; i < full; i++) {
@@ -503,7 +504,7 @@ static void rings_at_odd_addresses_are_refused(void **state)
 	unsigned lines = fixture_log_lines(&neighbour_fixture, line);
 
 	(void)state;
-	neighbour_begin();
+	neighbour_begin(__func__);
 	for (size_t i = 0; i < sizeof(shifts) / sizeof(shifts[0]); i++) {
 		struct vfe_session s;
 		struct vfe_config cfg;
@@ -540,7 +541,7 @@ static void an_alarmq_flooded_with_useless_buffers_costs_the_notification_a_wait
 	uint16_t clock_id = 0xffff;
 
 	(void)state;
-	neighbour_begin();
+	neighbour_begin(__func__);
 	fixture_config(&neighbour_fixture, &cfg);
 	cfg.queues = 3;
 	cfg.features |= 1ull << VIRTIO_RTC_F_ALARM;
@@ -560,6 +561,7 @@ static void an_alarmq_flooded_with_useless_buffers_costs_the_notification_a_wait
 			n++;
 		}
 		assert_int_equal(n, 256);
+		neighbour_count(n);
 		/* The first that is good has it. */
 		assert_int_equal(vfe_rtc_alarmq_fill(&s, 1, 16), 0);
 		assert_int_equal(vfe_rtc_alarm_wait(&s, &clock_id, false, FIXTURE_WAIT_MS), 0);
@@ -610,7 +612,7 @@ static void bytes_that_flip_while_they_are_read_harm_nobody_else(void **state)
 	unsigned answered = 0, broken;
 
 	(void)state;
-	neighbour_begin();
+	neighbour_begin(__func__);
 	broken = fixture_log_lines(&neighbour_fixture, "requestq is broken: ");
 	for (unsigned round = 0; round < 60; round++) {
 		struct flipper f = {.end = false};
@@ -631,6 +633,7 @@ static void bytes_that_flip_while_they_are_read_harm_nobody_else(void **state)
 		atomic_store(&f.end, true);
 		pthread_join(thread, NULL);
 		answered += g.ring->used->idx;
+		neighbour_count(1);
 		end(&g);
 	}
 	print_message("%u requests answered, %u queues broken\n", answered,

@@ -84,16 +84,17 @@ static void run_hostile(off_t left_bytes, bool flooded, bool says_more)
 	assert_int_equal(WEXITSTATUS(status), CLOSED);
 }
 
-static void rounds(off_t left_bytes, bool flooded, bool says_more)
+static void rounds(const char *what, off_t left_bytes, bool flooded, bool says_more)
 {
 	unsigned lines = fixture_log_lines(&neighbour_fixture, TRUNCATED);
 	unsigned fds = neighbour_daemon_fds();
 
-	neighbour_begin();
+	neighbour_begin(what);
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		struct vfe_session s;
 
 		run_hostile(left_bytes, flooded, says_more);
+		neighbour_count(1);
 		/* And the device is there for the next front-end. */
 		fixture_connect(&neighbour_fixture, &s);
 		fixture_check_all_clocks(&s);
@@ -107,25 +108,25 @@ static void rounds(off_t left_bytes, bool flooded, bool says_more)
 static void a_file_truncated_to_nothing_under_requests_costs_its_own_connection(void **state)
 {
 	(void)state;
-	rounds(0, true, false);
+	rounds(__func__, 0, true, false);
 }
 
 static void a_file_truncated_to_nothing_at_rest_costs_its_own_connection(void **state)
 {
 	(void)state;
-	rounds(0, false, false);
+	rounds(__func__, 0, false, false);
 }
 
 static void messages_after_the_truncation_cost_the_same(void **state)
 {
 	(void)state;
-	rounds(0, true, true);
+	rounds(__func__, 0, true, true);
 }
 
 static void a_file_truncated_before_the_message_costs_its_connection_or_nothing(void **state)
 {
 	(void)state;
-	neighbour_begin();
+	neighbour_begin(__func__);
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		struct vfe_config cfg;
 		struct vfe_session s;
@@ -174,6 +175,7 @@ static void a_file_truncated_before_the_message_costs_its_connection_or_nothing(
 				vfe_msg_wait_closed(s.sock, vfe_deadline_in_ms(FIXTURE_WAIT_MS)),
 				0);
 		vfe_session_fini(&s);
+		neighbour_count(1);
 		fixture_connect(&neighbour_fixture, &next);
 		fixture_check_reading(&next);
 		vfe_session_fini(&next);

@@ -66,13 +66,13 @@ struct mark {
 	unsigned rss_kib;
 };
 
-static void begin(struct mark *m)
+static void begin(struct mark *m, const char *what)
 {
 	check_device();
 	fixture_sleep_ms(50); /* rte_vhost closes its end a moment later */
 	m->fds = neighbour_daemon_fds();
 	m->rss_kib = neighbour_daemon_rss_kib();
-	neighbour_begin();
+	neighbour_begin(what);
 }
 
 static void end(const struct mark *m)
@@ -105,6 +105,7 @@ static void say(const struct raw *msg, size_t bytes, const int *fds, unsigned n_
 	fixture_connect(&neighbour_fixture, &s);
 	(void)vfe_msg_send_raw(s.sock, msg, bytes, fds, n_fds, soon());
 	vfe_session_fini(&s);
+	neighbour_count(1);
 }
 
 static void messages_of_every_size_and_kind_are_survived(void **state)
@@ -114,7 +115,7 @@ static void messages_of_every_size_and_kind_are_survived(void **state)
 	struct mark m;
 
 	(void)state;
-	begin(&m);
+	begin(&m, __func__);
 	for (uint32_t request = 0; request <= REQUEST_MAX; request++) {
 		for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 			struct raw msg = {.header = {request, VFE_MSG_VERSION, sizes[i]}};
@@ -138,7 +139,7 @@ static void too_few_and_too_many_descriptors_are_survived_and_none_is_kept(void 
 	(void)state;
 	for (unsigned i = 0; i < VFE_MSG_FDS_MAX; i++)
 		fds[i] = eventfd(0, EFD_CLOEXEC);
-	begin(&m);
+	begin(&m, __func__);
 	for (uint32_t request = 0; request <= REQUEST_MAX; request++) {
 		/* rte_vhost loses its descriptors before we see it: rte_vhost-findings.md. */
 		if (request == VFE_MSG_SET_INFLIGHT_FD)
@@ -159,7 +160,7 @@ static void headers_of_another_version_or_cut_in_half_are_survived(void **state)
 	struct mark m;
 
 	(void)state;
-	begin(&m);
+	begin(&m, __func__);
 	for (unsigned flags = 0; flags < 16; flags++) {
 		struct raw msg = {.header = {VFE_MSG_GET_FEATURES, flags, 0}};
 
@@ -210,7 +211,7 @@ static void descriptors_that_are_no_memory_are_survived(void **state)
 	struct mark m;
 
 	(void)state;
-	begin(&m);
+	begin(&m, __func__);
 	for (unsigned kind = 0; kind <= 8; kind++) {
 		struct vfe_session s;
 		struct vfe_msg msg;
@@ -222,6 +223,7 @@ static void descriptors_that_are_no_memory_are_survived(void **state)
 		fixture_connect(&neighbour_fixture, &s);
 		assert_int_equal(vfe_mem_table(&s.mem, &msg, fds), 1);
 		(void)vfe_session_exchange(&s, &msg, &fd, 1);
+		neighbour_count(1);
 		/* Where it was taken: the rings now lie in it. */
 		(void)vfe_session_queue_start(&s, 0);
 		vfe_session_fini(&s);
@@ -253,7 +255,7 @@ static void memory_tables_that_make_no_sense_are_survived(void **state)
 	struct mark m;
 
 	(void)state;
-	begin(&m);
+	begin(&m, __func__);
 	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]) + 6; i++) {
 		unsigned k = i - sizeof(wrong) / sizeof(wrong[0]);
 		struct vfe_session s;
@@ -276,6 +278,7 @@ static void memory_tables_that_make_no_sense_are_survived(void **state)
 			msg.header.size = 8 + n_fds * (uint32_t)sizeof(struct vfe_msg_region);
 		}
 		(void)vfe_session_exchange(&s, &msg, fds, n_fds);
+		neighbour_count(1);
 		(void)vfe_session_queue_start(&s, 0);
 		vfe_session_fini(&s);
 	}
@@ -290,7 +293,7 @@ static void queues_enabled_and_disabled_at_speed_lose_no_request(void **state)
 	struct mark m;
 
 	(void)state;
-	begin(&m);
+	begin(&m, __func__);
 	fixture_connect(&neighbour_fixture, &s);
 	for (unsigned i = 0; i < 200 * times(); i++) {
 		unsigned slot[16];
@@ -304,6 +307,7 @@ static void queues_enabled_and_disabled_at_speed_lose_no_request(void **state)
 					0);
 		}
 		assert_int_equal(vfe_session_state(&s, VFE_MSG_SET_VRING_ENABLE, 0, 1, NULL), 0);
+		neighbour_count(5);
 		vfe_session_kick(&s, 0, true);
 		for (unsigned k = 0; k < 16; k++) {
 			assert_int_equal(
@@ -320,7 +324,7 @@ static void front_ends_that_come_and_go_leave_nothing_behind(void **state)
 	struct mark m;
 
 	(void)state;
-	begin(&m);
+	begin(&m, __func__);
 	for (unsigned i = 0; i < 300 * times(); i++) {
 		struct vfe_session s;
 
@@ -328,6 +332,7 @@ static void front_ends_that_come_and_go_leave_nothing_behind(void **state)
 		if (i % 3 == 0)
 			fixture_check_reading(&s);
 		vfe_session_fini(&s);
+		neighbour_count(1);
 	}
 	end(&m);
 }
@@ -340,11 +345,12 @@ static void half_a_message_holds_up_nobody_for_long(void **state)
 	struct mark m;
 
 	(void)state;
-	begin(&m);
+	begin(&m, __func__);
 	fixture_connect(&neighbour_fixture, &s);
 	assert_int_equal(vfe_msg_send_raw(s.sock, &msg, sizeof(msg.header), NULL, 0, soon()), 0);
 	/* We do not go away: it is the daemon that ends this. */
 	assert_int_equal(vfe_msg_wait_closed(s.sock, soon()), 0);
+	neighbour_count(1);
 	vfe_session_fini(&s);
 	end(&m);
 }
@@ -357,12 +363,13 @@ static void answers_that_nobody_reads_hold_up_nobody_for_long(void **state)
 	int rc = 0;
 
 	(void)state;
-	begin(&m);
+	begin(&m, __func__);
 	fixture_connect(&neighbour_fixture, &s);
 	/* Until the daemon is stuck in its answer, our questions fill up, and it gives up. */
 	for (unsigned i = 0; i < 100000 && rc == 0; i++)
 		rc = vfe_msg_send_raw(s.sock, &msg, sizeof(msg.header), NULL, 0, soon());
 	assert_int_equal(rc, -ECONNRESET);
+	neighbour_count(1);
 	vfe_session_fini(&s);
 	end(&m);
 }
@@ -416,7 +423,7 @@ static void random_sessions_are_survived(void **state)
 
 	(void)state;
 	random_state = (seed ? strtoull(seed, NULL, 10) : 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
-	begin(&m);
+	begin(&m, __func__);
 	for (unsigned i = 0; i < 300 * times(); i++) {
 		struct vfe_session s;
 
@@ -424,6 +431,7 @@ static void random_sessions_are_survived(void **state)
 		for (unsigned k = any(12); k > 0 && !vfe_msg_is_closed(s.sock); k--)
 			do_anything(&s);
 		vfe_session_fini(&s);
+		neighbour_count(1);
 	}
 	end(&m);
 }
