@@ -420,6 +420,11 @@ MICROVM = Machine(
     "load:virtio_mmio,load", "reboot")
 
 
+def accelerator():
+    """QEMU's. The cases are made for TCG; `perf/run --accel` chooses."""
+    return os.environ.get("DPDK_RTC_ACCEL", "tcg")
+
+
 class Guest:
     """A QEMU with our guest. Give it QEMU's arguments for the device, then drive it by steps."""
 
@@ -444,7 +449,8 @@ class Guest:
         line, line_qemu = socket.socketpair()
         monitor, monitor_qemu = socket.socketpair()
         argv = [
-            qemu, "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg",
+            qemu, "-nodefaults", "-no-user-config", "-display", "none", "-accel",
+            accelerator(),
             *machine.args, "-m", "256M",
             "-object", "memory-backend-memfd,id=mem,size=256M,share=on",
             "-kernel", kernel(image, machine.sleeps), "-initrd", initrd,

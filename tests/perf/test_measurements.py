@@ -12,6 +12,7 @@ import tempfile
 PERF = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../perf")
 sys.path.insert(0, PERF)
 
+import guest  # noqa: E402
 import measurements  # noqa: E402
 
 CASES = []
@@ -138,6 +139,28 @@ def what_is_no_result_is_one_line_and_status_1():
             status, out, err = run(*command)
             assert status == 1 and out == "" and err.count("\n") == 1 and bad in err, (out, err)
     folder.cleanup()
+
+
+@case
+def rounds_in_a_guest_are_put_together():
+    def answer(ns, rate):
+        names = ["clock_gettime", "PTP_SYS_OFFSET_EXTENDED"] + (["RTC_RD_TIME"] if rate else [])
+        return {"series": [{**series(name, [ns] * 99 + [ns * 10]), "name": name} for name in names],
+                "per_second": rate}
+
+    asked = [(guest.BUSY, answer(100, 7)), (guest.SLEEPER, answer(300, 5)),
+             (guest.QEMUS, answer(50, 0))] * 3
+    record = guest.put_together(asked)
+    found = {(one["group"], one["name"]): one for one in record["series"]}
+    assert len(found) == 8, found.keys()
+    one = found[guest.READINGS["PTP_SYS_OFFSET_EXTENDED"], guest.BUSY]
+    assert (one["count"], one["min"], one["p50"], one["max"]) == (300, 100, 100, 1000), one
+    assert [value["value"] for value in record["values"]] == [7, 5], record["values"]
+    assert record["ratios"][0]["value"] == 2, record["ratios"]
+    program = measurements.Program(record)
+    program.add(record)
+    program.add(record)
+    assert program.series[one["group"], one["name"]].count == 600
 
 
 @case
