@@ -106,7 +106,7 @@ static struct completions *make_completions(int trial)
 	return NULL;
 }
 
-int vrtc_callfd_protect(unsigned n_threads)
+static int make_contexts(unsigned n_threads)
 {
 	int trial;
 	int rc = 0;
@@ -129,6 +129,21 @@ int vrtc_callfd_protect(unsigned n_threads)
 			rc = -errno;
 	}
 	close(trial);
+	return rc;
+}
+
+int vrtc_callfd_protect(unsigned n_threads)
+{
+	int rc = make_contexts(n_threads);
+
+	/* Those that were made are of use to as many threads. */
+	if (n_contexts == 0) {
+		free(contexts);
+		contexts = NULL;
+		if (nothing_fd >= 0)
+			close(nothing_fd);
+		nothing_fd = -1;
+	}
 	return rc;
 }
 

@@ -165,6 +165,48 @@ static void process_runs_until_its_end_and_not_as_another_one_of_its_pid(void **
 	close(listening);
 }
 
+static void connections_of_two_listeners_of_one_name_are_neither_told_apart_nor_ended(void **state)
+{
+	int listening[2];
+	int theirs[2];
+	int ours[2];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		listening[i] = listen_on("one.sock");
+		ours[i] = connect_to("one.sock", NULL);
+		theirs[i] = accept(listening[i], NULL, NULL);
+	}
+	assert_int_equal(vrtc_peer_find("one.sock", true), -ENOTUNIQ);
+	vrtc_peer_hang_up("one.sock", true);
+	assert_false(vrtc_peer_is_gone(theirs[0]));
+	assert_false(vrtc_peer_is_gone(theirs[1]));
+	/* Once the other one has gone there is no doubt. */
+	close(theirs[0]);
+	assert_int_equal(vrtc_peer_find("one.sock", true), ours[1]);
+	vrtc_peer_hang_up("one.sock", true);
+	assert_true(vrtc_peer_is_gone(theirs[1]));
+	close(theirs[1]);
+	for (unsigned i = 0; i < 2; i++) {
+		close(ours[i]);
+		close(listening[i]);
+	}
+}
+
+static void process_of_what_is_no_connection_is_unknown(void **state)
+{
+	struct vrtc_peer_process process = {.pid = 1, .start_ticks = 1};
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_false(vrtc_peer_process(ends[0], &process));
+	assert_int_equal(process.pid, 0);
+	assert_int_equal(process.start_ticks, 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +216,9 @@ int main(void)
 		cmocka_unit_test(
 			connection_of_ours_is_found_by_the_listener_s_name_or_another_one_for_it),
 		cmocka_unit_test(process_runs_until_its_end_and_not_as_another_one_of_its_pid),
+		cmocka_unit_test(
+			connections_of_two_listeners_of_one_name_are_neither_told_apart_nor_ended),
+		cmocka_unit_test(process_of_what_is_no_connection_is_unknown),
 	};
 
 	return cmocka_run_group_tests_name("peer", tests, enter_folder, leave_folder);
