@@ -3,8 +3,8 @@
 #
 # coverage.sh [SUITE]...: how much of lib/rtc the tests execute, by default suites unit, sim and
 # daemon: a table of lines and branches for each file, and in build-coverage/missed what was not
-# executed, line by line. With clang and llvm-cov. A daemon that a test kills writes nothing down,
-# so what only such a daemon did is missing here.
+# executed, line by line. With clang and llvm-cov. The counters are kept in mapped files (%c), so
+# what a daemon did that a test killed is counted, too.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 # shellcheck source=tests/support/builds.sh
@@ -23,9 +23,10 @@ llvm() {
 }
 
 mkdir -p build-logs
-# Atomic counters: lcores are threads.
+# Atomic counters: lcores are threads. On Linux %c needs counters that can be moved into a mapping.
+relocated='-mllvm -runtime-counter-relocation'
 if ! LLVM_PROFILE_FILE=/dev/null build build-coverage clang --buildtype=debug -Dwerror=false \
-	"-Dc_args=-fprofile-instr-generate -fcoverage-mapping -fprofile-update=atomic" \
+	"-Dc_args=-fprofile-instr-generate -fcoverage-mapping -fprofile-update=atomic $relocated" \
 	-Dc_link_args=-fprofile-instr-generate >build-logs/coverage-build.log 2>&1; then
 	tail -n 30 build-logs/coverage-build.log
 	exit 1
@@ -35,11 +36,11 @@ mkdir -p build-coverage/profiles
 arguments=()
 for suite in "${suites[@]}"; do arguments+=(--suite "$suite"); done
 status=0
-LLVM_PROFILE_FILE=$PWD/build-coverage/profiles/%p-%m.raw meson test -C build-coverage \
+LLVM_PROFILE_FILE=$PWD/build-coverage/profiles/%c%p-%m.raw meson test -C build-coverage \
 	--no-rebuild -t 3 "${arguments[@]}" >build-logs/coverage-tests.log 2>&1 || status=$?
 tail -n 9 build-logs/coverage-tests.log
 
-# One that was being written when its process was killed is left out.
+# One that its process had no time to begin is left out.
 llvm llvm-profdata merge --failure-mode=all -o build-coverage/all \
 	build-coverage/profiles/*.raw 2>/dev/null
 objects=()
