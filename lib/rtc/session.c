@@ -113,7 +113,6 @@ static bool is_replay(
 	if (!s->replay || chain->index != s->replay_index)
 		return false;
 	s->replay = false;
-	s->pushed_serial = s->serial;
 	return cmd->msg_type != VIRTIO_RTC_REQ_READ_ALARM;
 }
 
@@ -130,6 +129,8 @@ static bool publish(struct vrtc_session *s)
 		atomic_store_explicit(
 			&ledger_of(s)->answered_serial, s->pushed_serial, memory_order_release);
 		s->pushed_serial = 0;
+		/* Nothing else that has this index is the predecessor's. */
+		s->replay = false;
 	}
 	return signal;
 }
@@ -214,10 +215,11 @@ static void look_for_replay(struct vrtc_session *s)
 	uint16_t base = vrtc_vring_base(&s->requestq);
 
 	s->serial = vrtc_alarm_ledger_next_serial(ledger) - 1;
-	s->pushed_serial = 0;
 	s->replay = !vrtc_session_is_fresh(s) &&
 		    vrtc_alarm_ledger_unanswered(ledger, &s->replay_index) &&
 		    s->replay_index == base;
+	/* Whatever is answered first ends the doubt. */
+	s->pushed_serial = s->replay ? s->serial : 0;
 	/* What is not found now was answered, or its driver is gone. */
 	if (!s->replay)
 		atomic_store_explicit(&ledger->answered_serial, s->serial, memory_order_release);

@@ -10,46 +10,24 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <endian.h>
-#include <stdlib.h>
+#include <errno.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <linux/virtio_config.h>
-#include <linux/virtio_ring.h>
 
+#include "guest_rings.h"
 #include "session.h"
-
-#define GPA         0x100000u
-#define BYTES       65536u
-#define SIZE        64u
-#define DRIVER_AT   4096u
-#define DEVICE_AT   8192u
-#define REQUEST_AT  16384u
-#define RESPONSE_AT 32768u
-#define TABLES_AT   40960u
-#define TABLE_BYTES 1024u
-#define SLOT_BYTES  64u
-#define F_NEXT      1u
-#define F_WRITE     2u
-#define F_INDIRECT  4u
-#define F_AVAIL     0x80u
-#define F_USED      0x8000u
-
-struct descriptor {
-	uint64_t gpa;
-	uint32_t bytes;
-	uint16_t third;
-	uint16_t fourth;
-};
 
 struct world {
 	struct vrtc_session session;
 	struct vrtc_device device;
 	struct vrtc_alarm_client client;
 	struct vrtc_alarm_ledger ledger;
-	bool packed;
-	uint16_t offered;
-	uint8_t *g_mem;
+	struct guest_rings guest;
+	int callfd;
 	/* What was there when a request was passed on. */
 	unsigned sent;
 	unsigned shown;
@@ -59,24 +37,6 @@ struct world {
 static const struct vrtc_clock clocks[] = {{.type = VIRTIO_RTC_CLOCK_UTC, .alarm = true}};
 static struct world *now;
 
-static struct descriptor *descriptors(const struct world *w)
-{
-	return (struct descriptor *)(void *)w->g_mem;
-}
-
-/* How many requests the driver has been shown as answered, counted as a driver would. */
-static unsigned count_shown(const struct world *w)
-{
-	unsigned n = 0;
-
-	if (!w->packed)
-		return le16toh(*(uint16_t *)(void *)(w->g_mem + DEVICE_AT + 2));
-	/* Two entries each, the first lap. */
-	while (n < w->offered && descriptors(w)[2 * n].fourth & F_USED)
-		n++;
-	return n;
-}
-
 /* NOLINTBEGIN(cert-dcl37-c,cert-dcl51-cpp): the linker's name. */
 void __wrap_vrtc_alarm_lcore_send(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail);
 
@@ -84,7 +44,7 @@ void __wrap_vrtc_alarm_lcore_send(struct vrtc_alarm_lcore *l, struct vrtc_alarm_
 {
 	(void)l;
 	now->sent++;
-	now->shown = count_shown(now);
+	now->shown = guest_rings_shown(&now->guest);
 	now->answered_serial = atomic_load(&now->ledger.answered_serial);
 	atomic_store(&mail->state, VRTC_ALARM_MAIL_SENT);
 }
@@ -95,40 +55,24 @@ static void answer_mail(struct world *w)
 	atomic_store(&w->session.mail.state, VRTC_ALARM_MAIL_DONE);
 }
 
-static void offer(struct world *w, uint16_t msg_type)
+static void start(struct world *w)
 {
-	unsigned i = w->offered;
-	uint8_t *request = w->g_mem + REQUEST_AT + i * SLOT_BYTES;
-	struct descriptor *d = &descriptors(w)[2 * i];
-	uint64_t request_gpa = GPA + REQUEST_AT + i * SLOT_BYTES;
-	uint64_t response_gpa = GPA + RESPONSE_AT + i * SLOT_BYTES;
-
-	memset(request, 0, SLOT_BYTES);
-	request[0] = (uint8_t)msg_type;
-	request[1] = (uint8_t)(msg_type >> 8);
-	w->offered++;
-	if (w->packed) {
-		d[1] = (struct descriptor){response_gpa, 24, (uint16_t)i, F_AVAIL | F_WRITE};
-		d[0] = (struct descriptor){request_gpa, 24, (uint16_t)i, F_AVAIL | F_NEXT};
-		return;
-	}
-	d[0] = (struct descriptor){request_gpa, 24, F_NEXT, (uint16_t)(2 * i + 1)};
-	d[1] = (struct descriptor){response_gpa, 24, F_WRITE, 0};
-	((uint16_t *)(void *)(w->g_mem + DRIVER_AT))[2 + i] = (uint16_t)(2 * i);
-	((uint16_t *)(void *)(w->g_mem + DRIVER_AT))[1] = w->offered;
-}
-
-static void begin(struct world *w, bool packed)
-{
-	struct vrtc_session_ring ring;
+	struct vrtc_session_ring ring = guest_rings_queue(&w->guest);
 	const char *why = "";
 
+	ring.base = w->guest.offered;
+	if (w->guest.packed)
+		ring.base = VRTC_VRING_PACKED_FIRST;
+	ring.callfd = w->callfd;
+	if (vrtc_session_start(&w->session, &ring, &why))
+		fail_msg("%s", why);
+}
+
+static void begin_stopped(struct world *w, bool packed)
+{
 	memset(w, 0, sizeof(*w));
 	now = w;
-	w->packed = packed;
-	w->g_mem = aligned_alloc(4096, BYTES);
-	assert_non_null(w->g_mem);
-	memset(w->g_mem, 0, BYTES);
+	guest_rings_make(&w->guest, packed);
 	w->device = (struct vrtc_device){.clock = clocks, .n_clocks = 1};
 	vrtc_alarm_ledger_init(&w->ledger, clocks, 1);
 	w->client.alarms.ledger = &w->ledger;
@@ -137,26 +81,29 @@ static void begin(struct world *w, bool packed)
 	w->session.mail.client = &w->client;
 	/* Never looked into: the mail does not get there. */
 	w->session.alarm_lcore = (struct vrtc_alarm_lcore *)(void *)w;
-	assert_int_equal(vrtc_guestmem_add(&w->session.mem, GPA, BYTES, w->g_mem), 0);
-	ring = (struct vrtc_session_ring){
-		.g_desc = w->g_mem,
-		.g_avail = w->g_mem + DRIVER_AT,
-		.g_used = w->g_mem + DEVICE_AT,
-		.size = SIZE,
-		.base = packed ? VRTC_VRING_PACKED_FIRST : 0,
-		.kickfd = -1,
-		.callfd = -1,
-		.features = 1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RTC_F_ALARM |
-			    1ULL << VIRTIO_RING_F_INDIRECT_DESC |
-			    (packed ? 1ULL << VIRTIO_F_RING_PACKED : 0),
-	};
-	if (vrtc_session_start(&w->session, &ring, &why))
-		fail_msg("%s", why);
+	assert_int_equal(
+		vrtc_guestmem_add(&w->session.mem, GUEST_GPA, GUEST_BYTES, w->guest.g_mem), 0);
+	w->callfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_true(w->callfd >= 0);
+}
+
+static void begin(struct world *w, bool packed)
+{
+	begin_stopped(w, packed);
+	start(w);
 }
 
 static void end(struct world *w)
 {
-	free(w->g_mem);
+	guest_rings_free(&w->guest);
+	close(w->callfd);
+}
+
+static bool is_signalled(struct world *w)
+{
+	eventfd_t count;
+
+	return eventfd_read(w->callfd, &count) == 0;
 }
 
 static void what_is_before_an_alarm_request_is_shown_before_it_is_passed_on(void **state)
@@ -166,9 +113,9 @@ static void what_is_before_an_alarm_request_is_shown_before_it_is_passed_on(void
 		static struct world w;
 
 		begin(&w, packed);
-		offer(&w, VIRTIO_RTC_REQ_CFG);
-		offer(&w, VIRTIO_RTC_REQ_CFG);
-		offer(&w, VIRTIO_RTC_REQ_SET_ALARM);
+		guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_CFG);
+		guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_CFG);
+		guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_SET_ALARM);
 		assert_int_equal(vrtc_session_poll(&w.session), 3);
 		assert_int_equal(w.sent, 1);
 		assert_int_equal(w.shown, 2);
@@ -183,8 +130,8 @@ static void an_answer_is_shown_and_noted_before_the_next_alarm_request_is_passed
 		static struct world w;
 
 		begin(&w, packed);
-		offer(&w, VIRTIO_RTC_REQ_SET_ALARM);
-		offer(&w, VIRTIO_RTC_REQ_SET_ALARM);
+		guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_SET_ALARM);
+		guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_SET_ALARM);
 		(void)vrtc_session_poll(&w.session);
 		assert_int_equal(w.sent, 1);
 		assert_int_equal(w.shown, 0);
@@ -208,47 +155,19 @@ static void requests_behind_an_alarm_request_wait_for_its_answer(void **state)
 		static struct world w;
 
 		begin(&w, packed);
-		offer(&w, VIRTIO_RTC_REQ_SET_ALARM);
-		offer(&w, VIRTIO_RTC_REQ_CFG);
+		guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_SET_ALARM);
+		guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_CFG);
 		for (int i = 0; i < 3; i++)
 			(void)vrtc_session_poll(&w.session);
-		assert_int_equal(count_shown(&w), 0);
+		assert_int_equal(guest_rings_shown(&w.guest), 0);
 		assert_true(vrtc_session_is_waiting(&w.session));
 		answer_mail(&w);
 		(void)vrtc_session_poll(&w.session);
-		assert_int_equal(count_shown(&w), 2);
+		assert_int_equal(guest_rings_shown(&w.guest), 2);
 		assert_false(vrtc_session_is_waiting(&w.session));
-		assert_int_equal(w.g_mem[RESPONSE_AT], VIRTIO_RTC_S_OK);
+		assert_int_equal(w.guest.g_mem[GUEST_RESPONSE_AT], VIRTIO_RTC_S_OK);
 		end(&w);
 	}
-}
-
-/* A table of n descriptors: a request of 24 bytes in the first, 24 to be written in the last. */
-static void offer_long(struct world *w, unsigned n)
-{
-	unsigned i = w->offered;
-	struct descriptor *table =
-		(struct descriptor *)(void *)(w->g_mem + TABLES_AT + i * TABLE_BYTES);
-	struct descriptor *d = &descriptors(w)[i];
-	uint64_t gpa = GPA + TABLES_AT + i * TABLE_BYTES;
-
-	for (unsigned k = 0; k < n; k++) {
-		bool last = k == n - 1;
-
-		table[k] = (struct descriptor){GPA + (last ? RESPONSE_AT : REQUEST_AT),
-			k == 0 || last ? 24 : 0, last ? F_WRITE : F_NEXT, (uint16_t)(k + 1)};
-		if (w->packed)
-			table[k].fourth = last ? F_WRITE : 0;
-	}
-	w->offered++;
-	if (w->packed) {
-		*d = (struct descriptor){
-			gpa, 16 * n, (uint16_t)i, (uint16_t)(F_AVAIL | F_INDIRECT)};
-		return;
-	}
-	*d = (struct descriptor){gpa, 16 * n, F_INDIRECT, 0};
-	((uint16_t *)(void *)(w->g_mem + DRIVER_AT))[2 + i] = (uint16_t)i;
-	((uint16_t *)(void *)(w->g_mem + DRIVER_AT))[1] = w->offered;
 }
 
 /* VRTC_SESSION_BUDGET_DESCRIPTORS: the neighbours' turn comes. */
@@ -260,12 +179,193 @@ static void a_turn_ends_after_256_descriptors_however_few_the_requests(void **st
 
 		begin(&w, packed);
 		for (unsigned i = 0; i < 6; i++)
-			offer_long(&w, SIZE);
-		assert_int_equal(vrtc_session_poll(&w.session), 256 / SIZE);
-		assert_int_equal(vrtc_session_poll(&w.session), 6 - 256 / SIZE);
+			guest_rings_offer_long(&w.guest, GUEST_QUEUE_SIZE);
+		assert_int_equal(vrtc_session_poll(&w.session), 256 / GUEST_QUEUE_SIZE);
+		assert_int_equal(vrtc_session_poll(&w.session), 6 - 256 / GUEST_QUEUE_SIZE);
 		assert_int_equal(vrtc_session_poll(&w.session), 0);
 		end(&w);
 	}
+}
+
+/* An alarm lcore that answers as soon as it is told not to wait for an action. */
+struct answerer {
+	struct world *w;
+	int rc;
+	bool withdrawn;
+};
+
+static void *answer_when_withdrawn(void *argument)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	struct answerer *answerer = argument;
+	struct vrtc_alarm_mail *mail = &answerer->w->session.mail;
+
+	for (int i = 0; i < 5000 && !atomic_load(&mail->withdrawn); i++)
+		(void)nanosleep(&pause, NULL);
+	answerer->withdrawn = atomic_load(&mail->withdrawn);
+	mail->rc = answerer->rc;
+	answer_mail(answerer->w);
+	return NULL;
+}
+
+static void settle(struct world *w, int rc)
+{
+	struct answerer answerer = {.w = w, .rc = rc};
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, answer_when_withdrawn, &answerer), 0);
+	vrtc_session_settle(&w->session);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(answerer.withdrawn);
+}
+
+static void a_stop_waits_for_the_alarm_lcore_and_shows_its_answer(void **state)
+{
+	(void)state;
+	for (int packed = 0; packed < 2; packed++) {
+		static struct world w;
+
+		begin(&w, packed);
+		guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_SET_ALARM);
+		(void)vrtc_session_poll(&w.session);
+		settle(&w, 0);
+		assert_int_equal(guest_rings_shown(&w.guest), 1);
+		assert_true(is_signalled(&w));
+		assert_int_equal(w.ledger.answered_serial, 1);
+		assert_false(vrtc_session_is_waiting(&w.session));
+		/* With nothing under way there is nothing to wait for. */
+		vrtc_session_settle(&w.session);
+		assert_int_equal(guest_rings_shown(&w.guest), 1);
+		end(&w);
+	}
+}
+
+static void an_answer_at_a_stop_signals_no_driver_that_does_not_want_it(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	begin(&w, false);
+	guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_SET_ALARM);
+	w.guest.g_mem[GUEST_DRIVER_AT] = 1; /* VIRTQ_AVAIL_F_NO_INTERRUPT */
+	(void)vrtc_session_poll(&w.session);
+	settle(&w, 0);
+	assert_int_equal(guest_rings_shown(&w.guest), 1);
+	assert_false(is_signalled(&w));
+	end(&w);
+}
+
+static void a_request_that_was_withdrawn_is_the_first_of_the_next_start(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	begin(&w, false);
+	guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_CFG);
+	guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_SET_ALARM);
+	(void)vrtc_session_poll(&w.session);
+	settle(&w, -ECANCELED);
+	assert_int_equal(guest_rings_shown(&w.guest), 1);
+	assert_int_equal(vrtc_vring_base(&w.session.requestq), 1);
+	end(&w);
+}
+
+/* The first `answered` of its requests were, and a predecessor died with the next one applied. */
+static void leave_in_doubt(struct world *w, uint16_t answered)
+{
+	const struct vrtc_alarm_record record = {.serial = 1, .request_index = answered};
+
+	begin_stopped(w, false);
+	w->guest.offered = answered;
+	w->guest.g_mem[GUEST_DRIVER_AT + 2] = (uint8_t)answered;
+	w->guest.g_mem[GUEST_DEVICE_AT + 2] = (uint8_t)answered;
+	vrtc_alarm_ledger_write(&w->ledger, 0, &record);
+	start(w);
+}
+
+static void a_request_that_a_predecessor_applied_is_answered_and_not_applied_again(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	leave_in_doubt(&w, 3);
+	guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_SET_ALARM);
+	guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_SET_ALARM);
+	(void)vrtc_session_poll(&w.session);
+	assert_int_equal(w.shown, 4);
+	assert_int_equal(w.answered_serial, 1);
+	assert_int_equal(w.sent, 1);
+	assert_int_equal(w.session.mail_chain.index, 4);
+	end(&w);
+}
+
+static void a_reading_in_place_of_what_was_applied_is_served(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	leave_in_doubt(&w, 3);
+	guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_READ_ALARM);
+	(void)vrtc_session_poll(&w.session);
+	assert_int_equal(w.sent, 1);
+	assert_int_equal(w.session.mail.op, VRTC_ALARM_READ);
+	end(&w);
+}
+
+/* Or the request that has the same index 65536 requests later would not be applied. */
+static void whatever_is_answered_first_ends_the_doubt(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	leave_in_doubt(&w, 3);
+	assert_true(w.session.replay);
+	guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_CFG);
+	guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_SET_ALARM);
+	(void)vrtc_session_poll(&w.session);
+	assert_int_equal(w.sent, 1);
+	assert_int_equal(w.answered_serial, 1);
+	assert_false(w.session.replay);
+	end(&w);
+}
+
+static void a_broken_queue_is_told_once(void **state)
+{
+	static struct world w;
+	eventfd_t told;
+
+	(void)state;
+	begin(&w, false);
+	w.session.attention_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	/* Further ahead than there are entries. */
+	w.guest.g_mem[GUEST_DRIVER_AT + 2] = GUEST_QUEUE_SIZE + 1;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(vrtc_session_poll(&w.session), 0);
+	assert_true(atomic_load(&w.session.faulty));
+	assert_int_equal(eventfd_read(w.session.attention_fd, &told), 0);
+	assert_true(told == 1);
+	close(w.session.attention_fd);
+	end(&w);
+}
+
+static void a_queue_that_no_ring_can_be_is_refused(void **state)
+{
+	struct vrtc_vring_config config;
+	struct vrtc_session_ring ring;
+	static struct world w;
+	const char *why = "";
+
+	(void)state;
+	begin_stopped(&w, false);
+	ring = guest_rings_queue(&w.guest);
+	ring.size = UINT16_MAX + GUEST_QUEUE_SIZE;
+	assert_int_equal(vrtc_session_ring_config(&ring, &w.session.mem, &config, &why), -EINVAL);
+	assert_string_equal(why, "a ring is missing, misaligned or of a bad size");
+	ring = guest_rings_queue(&w.guest);
+	ring.features &= ~(1ULL << VIRTIO_F_VERSION_1);
+	assert_int_equal(vrtc_session_start(&w.session, &ring, &why), -EINVAL);
+	assert_string_equal(why, "VIRTIO_F_VERSION_1 is not negotiated");
+	end(&w);
 }
 
 int main(void)
@@ -276,6 +376,15 @@ int main(void)
 			an_answer_is_shown_and_noted_before_the_next_alarm_request_is_passed_on),
 		cmocka_unit_test(requests_behind_an_alarm_request_wait_for_its_answer),
 		cmocka_unit_test(a_turn_ends_after_256_descriptors_however_few_the_requests),
+		cmocka_unit_test(a_stop_waits_for_the_alarm_lcore_and_shows_its_answer),
+		cmocka_unit_test(an_answer_at_a_stop_signals_no_driver_that_does_not_want_it),
+		cmocka_unit_test(a_request_that_was_withdrawn_is_the_first_of_the_next_start),
+		cmocka_unit_test(
+			a_request_that_a_predecessor_applied_is_answered_and_not_applied_again),
+		cmocka_unit_test(a_reading_in_place_of_what_was_applied_is_served),
+		cmocka_unit_test(whatever_is_answered_first_ends_the_doubt),
+		cmocka_unit_test(a_broken_queue_is_told_once),
+		cmocka_unit_test(a_queue_that_no_ring_can_be_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
