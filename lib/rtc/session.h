@@ -47,8 +47,8 @@ struct vrtc_session {
 	uint16_t replay_index;
 	struct vrtc_offer offer;
 	struct vrtc_alarm_lcore *alarm_lcore; /* NULL: the device has no alarms */
-	uint64_t pushed_serial; /* answered with what is published next; 0: none */
-	uint64_t serial;        /* of the last one that was sent */
+	uint64_t pushed_serial;               /* answered with what is published next; 0: none */
+	uint64_t serial;                      /* of the last one that was sent */
 
 	/* Of the control threads, who fill it in before a queue runs. */
 	struct vrtc_guestmem mem;
