@@ -176,6 +176,8 @@ struct vrtc_alarm_lcore *vrtc_alarm_lcore_new(unsigned lcore_id, int node,
 			close(l->wake_fd);
 		if (l->timer_fd >= 0)
 			close(l->timer_fd);
+		if (l->clock_set_fd >= 0)
+			close(l->clock_set_fd);
 		vrtc_node_memory_free(l, l->bytes);
 		errno = err;
 		return NULL;

@@ -219,11 +219,6 @@ unsigned vrtc_poller_load(const struct vrtc_poller *p)
 	return atomic_load_explicit(&p->load, memory_order_relaxed);
 }
 
-struct vrtc_alarm_lcore *vrtc_poller_alarms(const struct vrtc_poller *p)
-{
-	return p->alarms;
-}
-
 static unsigned poll_all(const struct vrtc_poller *p, const struct session_list *list)
 {
 	unsigned served = vrtc_turn(list->session, list->n);
@@ -269,7 +264,7 @@ int vrtc_poller_run(void *poller)
 
 	rte_rcu_qsbr_thread_online(p->qsbr, QSBR_THREAD);
 	while (!atomic_load_explicit(&p->stop, memory_order_relaxed)) {
-		/* Acquire: pairs with the release in replace_list(). */
+		/* Acquire: pairs with the release in publish_spare(). */
 		struct session_list *list = atomic_load_explicit(&p->list, memory_order_acquire);
 
 		if (poll_all(p, list) > 0) {

@@ -47,8 +47,7 @@ void vrtc_poller_remove(struct vrtc_poller *p, struct vrtc_session *s);
 
 unsigned vrtc_poller_lcore(const struct vrtc_poller *p);
 int vrtc_poller_node(const struct vrtc_poller *p);
-unsigned vrtc_poller_load(const struct vrtc_poller *p);                   /* number of sessions */
-struct vrtc_alarm_lcore *vrtc_poller_alarms(const struct vrtc_poller *p); /* or NULL */
+unsigned vrtc_poller_load(const struct vrtc_poller *p); /* number of sessions */
 
 /*
  * Returns when nothing is in use any more that the lcore took from shared memory before: within one
