@@ -19,6 +19,7 @@ static atomic_uint calls;
 static atomic_uint refused;
 static int refused_err;
 static atomic_long memory;
+static struct itimerspec last_timer;
 
 void refuser_begin(unsigned nth, int err)
 {
@@ -48,6 +49,11 @@ unsigned refuser_descriptors(void)
 		n++;
 	closedir(fds);
 	return n;
+}
+
+void refuser_last_timer(struct itimerspec *timer)
+{
+	*timer = last_timer;
 }
 
 static bool is_refused(void)
@@ -166,6 +172,7 @@ int seen_timerfd_create(int id, int flags)
 
 int seen_timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
 {
+	last_timer = *new;
 	return is_refused() ? -1 : real_timerfd_settime(fd, flags, new, old);
 }
 

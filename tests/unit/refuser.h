@@ -19,4 +19,8 @@ bool refuser_end(void);
 long refuser_memory(void);
 unsigned refuser_descriptors(void);
 
+/* What a timerfd was set to last. */
+struct itimerspec;
+void refuser_last_timer(struct itimerspec *timer);
+
 #endif
