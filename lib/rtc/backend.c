@@ -704,6 +704,18 @@ static const struct rte_vhost_device_ops device_ops = {
 	.destroy_connection = connection_closed,
 };
 
+static int give_up_init(int rc)
+{
+	if (backend.attention_fd >= 0)
+		close(backend.attention_fd);
+	backend.attention_fd = -1;
+	free(backend.place);
+	backend.place = NULL;
+	free(backend.alarm_lcores.place);
+	backend.alarm_lcores.place = NULL;
+	return rc;
+}
+
 int vrtc_backend_init(const struct vrtc_backend_config *config)
 {
 	struct vrtc_alarm_lcores *alarm_lcores = &backend.alarm_lcores;
@@ -715,14 +727,14 @@ int vrtc_backend_init(const struct vrtc_backend_config *config)
 	backend.place = calloc(config->n_pollers, sizeof(backend.place[0]));
 	alarm_lcores->place = calloc(alarm_lcores->n + 1, sizeof(alarm_lcores->place[0]));
 	if (!backend.place || !alarm_lcores->place)
-		return -ENOMEM;
+		return give_up_init(-ENOMEM);
 	for (unsigned i = 0; i < alarm_lcores->n; i++)
 		alarm_lcores->place[i].node = vrtc_alarm_lcore_node(alarm_lcores->lcore[i]);
 	backend.attention_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (backend.attention_fd < 0)
-		return -errno;
+		return give_up_init(-errno);
 	rc = vrtc_memory_fault_init(backend.attention_fd);
-	return rc ? rc : backend.attention_fd;
+	return rc ? give_up_init(rc) : backend.attention_fd;
 }
 
 /* The alarms begin to run here, before any driver comes: a predecessor may have left some. */

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -103,6 +104,10 @@ int real_epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event) __as
 	"__real_epoll_ctl");
 int seen_epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event) __asm__(
 	"__wrap_epoll_ctl");
+int real_sigaction(int signo, const struct sigaction *new, struct sigaction *old) __asm__(
+	"__real_sigaction");
+int seen_sigaction(int signo, const struct sigaction *new, struct sigaction *old) __asm__(
+	"__wrap_sigaction");
 
 void *seen_calloc(size_t n, size_t bytes)
 {
@@ -184,4 +189,9 @@ int seen_epoll_create1(int flags)
 int seen_epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
 {
 	return is_refused() ? -1 : real_epoll_ctl(epoll_fd, op, fd, event);
+}
+
+int seen_sigaction(int signo, const struct sigaction *new, struct sigaction *old)
+{
+	return is_refused() ? -1 : real_sigaction(signo, new, old);
 }
