@@ -36,16 +36,40 @@ static void read_cross(
 	vrtc_guest_counter_note(&s->counter, pair.doubt);
 }
 
-static uint32_t respond(struct vrtc_session *s, const struct vrtc_command *cmd, uint8_t *resp)
-{
-	struct vrtc_instant now = {.known = false};
+/*
+ * A reading that is still good for a request: none of the burst was made available after it, and
+ * the driver is shown them together (D53).
+ */
+struct snapshot {
+	enum vrtc_timebase timebase; /* VRTC_TIMEBASE_NONE: there is none, and instant is not set */
+	struct vrtc_instant instant;
+};
 
-	/* The chain was popped before, so what is read here is later than the driver's request. */
-	if (cmd->timebase != VRTC_TIMEBASE_NONE && cmd->cross)
-		read_cross(s, cmd, &now);
-	else if (cmd->timebase != VRTC_TIMEBASE_NONE)
-		vrtc_timesource_read(s->time, cmd->timebase, &now);
-	return vrtc_device_respond(s->device, cmd, &now, resp);
+/* The chain was popped before, so what is read here is later than the driver's request. */
+static void take_snapshot(
+	struct vrtc_session *s, const struct vrtc_command *cmd, struct snapshot *snapshot)
+{
+	snapshot->timebase = cmd->timebase;
+	snapshot->instant.counted = false;
+	if (!cmd->cross) {
+		vrtc_timesource_read(s->time, cmd->timebase, &snapshot->instant);
+		return;
+	}
+	snapshot->instant.known = false;
+	read_cross(s, cmd, &snapshot->instant);
+	/* Without the guest's counter there may be a time nevertheless, which others want. */
+	if (!snapshot->instant.counted)
+		snapshot->timebase = VRTC_TIMEBASE_NONE;
+}
+
+static uint32_t respond(struct vrtc_session *s, const struct vrtc_command *cmd,
+	struct snapshot *snapshot, uint8_t *resp)
+{
+	/* A pair will do for a reading, so that in their order none is older than one before it. */
+	if (cmd->timebase != VRTC_TIMEBASE_NONE &&
+		(cmd->timebase != snapshot->timebase || (cmd->cross && !snapshot->instant.counted)))
+		take_snapshot(s, cmd, snapshot);
+	return vrtc_device_respond(s->device, cmd, &snapshot->instant, resp);
 }
 
 static void tell_fault(struct vrtc_session *s)
@@ -138,12 +162,14 @@ static bool publish(struct vrtc_session *s)
 unsigned vrtc_session_poll(struct vrtc_session *s)
 {
 	enum vrtc_vring_result result = VRTC_VRING_EMPTY;
+	struct snapshot snapshot;
 	uint8_t resp[VRTC_RESP_BYTES_MAX];
 	struct vrtc_chain chain;
 	unsigned served = 0;
 	unsigned descriptors = 0;
 	bool signal = false;
 
+	snapshot.timebase = VRTC_TIMEBASE_NONE;
 	if (s->mail_sent) {
 		if (!vrtc_alarm_mail_done(&s->mail))
 			return 1;
@@ -168,11 +194,15 @@ unsigned vrtc_session_poll(struct vrtc_session *s)
 			send_mail(s, &chain, &cmd);
 			break;
 		}
-		resp_bytes = respond(s, &cmd, resp);
+		resp_bytes = respond(s, &cmd, &snapshot, resp);
 		vrtc_vring_push(&s->requestq, &chain, resp, resp_bytes);
+		if (!vrtc_vring_is_announced(&s->requestq))
+			snapshot.timebase = VRTC_TIMEBASE_NONE;
 		/* Of a long burst the driver can take the first while we answer the rest. */
-		if (served % VRTC_SESSION_SHOWN == 0)
+		if (served % VRTC_SESSION_SHOWN == 0) {
 			signal |= publish(s);
+			snapshot.timebase = VRTC_TIMEBASE_NONE;
+		}
 	}
 	if (served > 0)
 		signal |= publish(s);

@@ -196,6 +196,15 @@ static inline bool vrtc_vring_is_waiting(const struct vrtc_vring *ring)
 }
 
 /*
+ * Whether the next chain is one that the driver had made available when we last looked; of a packed
+ * ring, where each is looked at by itself, never.
+ */
+static inline bool vrtc_vring_is_announced(const struct vrtc_vring *ring)
+{
+	return ring->kind == VRTC_VRING_KIND_SPLIT && ring->avail_next != ring->avail_seen;
+}
+
+/*
  * Takes the next chain.
  * @param chain out; unspecified unless VRTC_VRING_CHAIN is returned
  * @return VRTC_VRING_CHAIN;

@@ -9,7 +9,6 @@
 #include <linux/virtio_ring.h>
 
 #define TABLE_BYTES 1024u
-#define SLOT_BYTES  64u
 #define F_NEXT      1u
 #define F_WRITE     2u
 #define F_INDIRECT  4u
@@ -71,12 +70,12 @@ static void make_available(struct guest_rings *guest, unsigned first)
 void guest_rings_offer(struct guest_rings *guest, uint16_t msg_type)
 {
 	unsigned i = guest->offered;
-	uint8_t *request = guest->g_mem + GUEST_REQUEST_AT + i * SLOT_BYTES;
+	uint8_t *request = guest->g_mem + GUEST_REQUEST_AT + i * GUEST_SLOT_BYTES;
 	struct descriptor *d = &descriptors(guest)[2 * i];
-	uint64_t request_gpa = GUEST_GPA + GUEST_REQUEST_AT + i * SLOT_BYTES;
-	uint64_t response_gpa = GUEST_GPA + GUEST_RESPONSE_AT + i * SLOT_BYTES;
+	uint64_t request_gpa = GUEST_GPA + GUEST_REQUEST_AT + i * GUEST_SLOT_BYTES;
+	uint64_t response_gpa = GUEST_GPA + GUEST_RESPONSE_AT + i * GUEST_SLOT_BYTES;
 
-	memset(request, 0, SLOT_BYTES);
+	memset(request, 0, GUEST_SLOT_BYTES);
 	request[0] = (uint8_t)msg_type;
 	request[1] = (uint8_t)(msg_type >> 8);
 	if (guest->packed) {

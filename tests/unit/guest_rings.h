@@ -16,6 +16,7 @@
 #define GUEST_REQUEST_AT  16384u
 #define GUEST_RESPONSE_AT 32768u
 #define GUEST_TABLES_AT   40960u
+#define GUEST_SLOT_BYTES  64u /* of a request, and of a response */
 
 struct guest_rings {
 	bool packed;

@@ -3,6 +3,9 @@
  * What a session has shown the driver, and told its ledger, at the moment in which it passes a
  * request about an alarm on (D27): a daemon that is killed right then is followed by one that can
  * have at most this one request to judge. vrtc_alarm_lcore_send() is replaced, and looks.
+ *
+ * And which requests share a reading (D53). clock_gettime() is replaced: its clock goes on by a
+ * nanosecond whenever it is read, and the driver can be quick just then.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,8 +37,24 @@ struct world {
 	uint64_t answered_serial;
 };
 
-static const struct vrtc_clock clocks[] = {{.type = VIRTIO_RTC_CLOCK_UTC, .alarm = true}};
+static const struct vrtc_clock clocks[] = {{.type = VIRTIO_RTC_CLOCK_MONOTONIC, .alarm = true}};
+static struct vrtc_hosttime host;
+static struct vrtc_pairing pairing;
+static const struct vrtc_timesource source = {.host = &host, .pairing = &pairing};
 static struct world *now;
+static unsigned clock_ns;
+static unsigned offered_when_read; /* READs that are offered when the clock is read next */
+
+int seen_clock_gettime(clockid_t id, struct timespec *shown) __asm__("__wrap_clock_gettime");
+
+int seen_clock_gettime(clockid_t id, struct timespec *shown)
+{
+	(void)id;
+	*shown = (struct timespec){.tv_nsec = ++clock_ns};
+	for (; offered_when_read > 0; offered_when_read--)
+		guest_rings_offer(&now->guest, VIRTIO_RTC_REQ_READ);
+	return 0;
+}
 
 /* NOLINTBEGIN(cert-dcl37-c,cert-dcl51-cpp): the linker's name. */
 void __wrap_vrtc_alarm_lcore_send(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail);
@@ -77,6 +96,7 @@ static void begin_stopped(struct world *w, bool packed)
 	vrtc_alarm_ledger_init(&w->ledger, clocks, 1);
 	w->client.alarms.ledger = &w->ledger;
 	w->session.device = &w->device;
+	w->session.time = &source;
 	w->session.attention_fd = -1;
 	w->session.mail.client = &w->client;
 	/* Never looked into: the mail does not get there. */
@@ -185,6 +205,145 @@ static void a_turn_ends_after_256_descriptors_however_few_the_requests(void **st
 		assert_int_equal(vrtc_session_poll(&w.session), 0);
 		end(&w);
 	}
+}
+
+static uint64_t reading_of(const struct world *w, unsigned i)
+{
+	struct virtio_rtc_resp_read resp;
+
+	memcpy(&resp, w->guest.g_mem + GUEST_RESPONSE_AT + i * GUEST_SLOT_BYTES, sizeof(resp));
+	assert_int_equal(resp.head.status, VIRTIO_RTC_S_OK);
+	return vrtc_le64_get(resp.clock_reading);
+}
+
+static void requests_that_were_made_available_together_share_a_reading(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	begin(&w, false);
+	for (int turn = 0; turn < 2; turn++) {
+		unsigned first_ns = clock_ns + 1;
+		unsigned first = w.guest.offered;
+
+		guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_READ);
+		guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_CFG);
+		guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_READ);
+		assert_int_equal(vrtc_session_poll(&w.session), 3);
+		assert_int_equal(clock_ns, first_ns);
+		assert_int_equal(reading_of(&w, first), first_ns);
+		assert_int_equal(reading_of(&w, first + 2), first_ns);
+	}
+	end(&w);
+}
+
+/* "the device MUST obtain the clock_reading [...] after the driver made the read request available" */
+static void a_request_that_is_made_available_after_a_reading_has_its_own(void **state)
+{
+	(void)state;
+	for (int packed = 0; packed < 2; packed++) {
+		static struct world w;
+
+		begin(&w, packed);
+		guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_READ);
+		offered_when_read = 2;
+		assert_int_equal(vrtc_session_poll(&w.session), 3);
+		assert_true(reading_of(&w, 1) > reading_of(&w, 0));
+		assert_true(reading_of(&w, 2) >= reading_of(&w, 1));
+		end(&w);
+	}
+}
+
+static void what_is_shown_later_is_read_anew(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	begin(&w, false);
+	for (int i = 0; i < VRTC_SESSION_SHOWN + 2; i++)
+		guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_READ);
+	assert_int_equal(vrtc_session_poll(&w.session), VRTC_SESSION_SHOWN + 2);
+	assert_int_equal(reading_of(&w, VRTC_SESSION_SHOWN - 1), reading_of(&w, 0));
+	assert_true(reading_of(&w, VRTC_SESSION_SHOWN) > reading_of(&w, 0));
+	assert_int_equal(
+		reading_of(&w, VRTC_SESSION_SHOWN + 1), reading_of(&w, VRTC_SESSION_SHOWN));
+	end(&w);
+}
+
+static void offer_cross(struct world *w)
+{
+	uint8_t *request = w->guest.g_mem + GUEST_REQUEST_AT + w->guest.offered * GUEST_SLOT_BYTES;
+
+	guest_rings_offer(&w->guest, VIRTIO_RTC_REQ_READ_CROSS);
+	request[offsetof(struct virtio_rtc_req_read_cross, hw_counter)] =
+		w->session.offer.hw_counter;
+}
+
+static uint64_t cycles_of(const struct world *w, unsigned i)
+{
+	struct virtio_rtc_resp_read_cross resp;
+
+	memcpy(&resp, w->guest.g_mem + GUEST_RESPONSE_AT + i * GUEST_SLOT_BYTES, sizeof(resp));
+	assert_int_equal(resp.head.status, VIRTIO_RTC_S_OK);
+	return vrtc_le64_get(resp.counter_cycles);
+}
+
+static void begin_cross(struct world *w)
+{
+	const struct vrtc_counter_config config = {.choice = VRTC_COUNTER_OFFSET};
+
+	begin(w, false);
+	vrtc_pairing_init(&pairing);
+	vrtc_guest_counter_init(&w->session.counter, &config, &pairing);
+	vrtc_guest_counter_start(
+		&w->session.counter, &(struct vrtc_peer_process){0}, (char[256]){""});
+	w->session.offer.hw_counter = w->session.counter.offered;
+}
+
+static void cross_timestamps_share_a_pair_and_readings_never_go_back(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	begin_cross(&w);
+	if (w.session.offer.hw_counter == VIRTIO_RTC_COUNTER_INVALID) {
+		end(&w);
+		skip();
+	}
+	guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_READ);
+	offer_cross(&w);
+	offer_cross(&w);
+	guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_READ);
+	assert_int_equal(vrtc_session_poll(&w.session), 4);
+	/* What was read without the counter is no pair. */
+	assert_true(reading_of(&w, 1) > reading_of(&w, 0));
+	assert_int_equal(reading_of(&w, 2), reading_of(&w, 1));
+	assert_int_equal(cycles_of(&w, 2), cycles_of(&w, 1));
+	assert_int_equal(reading_of(&w, 3), reading_of(&w, 2));
+	end(&w);
+}
+
+static void a_counter_that_was_lost_leaves_readings_as_they_are(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	begin_cross(&w);
+	if (w.session.offer.hw_counter == VIRTIO_RTC_COUNTER_INVALID) {
+		end(&w);
+		skip();
+	}
+	offer_cross(&w);
+	guest_rings_offer(&w.guest, VIRTIO_RTC_REQ_READ);
+	offer_cross(&w);
+	/* As SET_CONFIG does. */
+	atomic_store(&w.session.counter.map, &(const struct vrtc_counter_map){0});
+	assert_int_equal(vrtc_session_poll(&w.session), 3);
+	assert_int_not_equal(w.guest.g_mem[GUEST_RESPONSE_AT], VIRTIO_RTC_S_OK);
+	assert_int_equal(reading_of(&w, 1), clock_ns);
+	assert_int_not_equal(
+		w.guest.g_mem[GUEST_RESPONSE_AT + 2 * GUEST_SLOT_BYTES], VIRTIO_RTC_S_OK);
+	end(&w);
 }
 
 /* An alarm lcore that answers as soon as it is told not to wait for an action. */
@@ -376,6 +535,11 @@ int main(void)
 			an_answer_is_shown_and_noted_before_the_next_alarm_request_is_passed_on),
 		cmocka_unit_test(requests_behind_an_alarm_request_wait_for_its_answer),
 		cmocka_unit_test(a_turn_ends_after_256_descriptors_however_few_the_requests),
+		cmocka_unit_test(requests_that_were_made_available_together_share_a_reading),
+		cmocka_unit_test(a_request_that_is_made_available_after_a_reading_has_its_own),
+		cmocka_unit_test(what_is_shown_later_is_read_anew),
+		cmocka_unit_test(cross_timestamps_share_a_pair_and_readings_never_go_back),
+		cmocka_unit_test(a_counter_that_was_lost_leaves_readings_as_they_are),
 		cmocka_unit_test(a_stop_waits_for_the_alarm_lcore_and_shows_its_answer),
 		cmocka_unit_test(an_answer_at_a_stop_signals_no_driver_that_does_not_want_it),
 		cmocka_unit_test(a_request_that_was_withdrawn_is_the_first_of_the_next_start),
