@@ -25,7 +25,11 @@
 /* A third of it, so that no leap second comes between two looks. */
 #define VRTC_TAI_LATCH_LOOK_NS  (20 * VRTC_NS_PER_S)
 
-/* The host's clocks, read together. */
+/*
+ * The host's clocks, read together. Differences of them do not overflow: Linux shows nothing before
+ * 1970, keeps CLOCK_REALTIME before 2233 (TIME_SETTOD_SEC_MAX), and CLOCK_TAI is 100,000 s ahead of
+ * it at most (MAX_TAI_OFFSET).
+ */
 struct vrtc_tai_look {
 	int64_t realtime_ns;
 	int64_t clock_tai_ns; /* CLOCK_TAI, right or not */

@@ -30,8 +30,10 @@
 
 /* The clock. */
 static atomic_int_least64_t offset_ns;
-static atomic_int look_rc;     /* of a look */
-static atomic_int open_rc;     /* of an open */
+static atomic_int look_rc;   /* of a look */
+static atomic_int open_rc;   /* of an open */
+static atomic_bool nonsense; /* a look shows what is no time */
+static atomic_bool no_memory;
 static atomic_bool blocked;    /* a look does not return */
 static atomic_bool is_blocked; /* one is there */
 static atomic_uint opened;
@@ -102,7 +104,17 @@ int __wrap_vrtc_phc_device_look(struct vrtc_phc_device *d, struct vrtc_phc_look 
 	after_ns = raw_ns();
 	look->time_ns = (before_ns + after_ns) / 2 + atomic_load(&offset_ns);
 	look->half_ns = (after_ns - before_ns) / 2 + 1;
+	if (atomic_load(&nonsense))
+		look->time_ns = INT64_MAX;
 	return 0;
+}
+
+void *__real_aligned_alloc(size_t align, size_t bytes);
+void *__wrap_aligned_alloc(size_t align, size_t bytes);
+
+void *__wrap_aligned_alloc(size_t align, size_t bytes)
+{
+	return atomic_load(&no_memory) ? NULL : __real_aligned_alloc(align, bytes);
 }
 /* NOLINTEND(cert-dcl37-c,cert-dcl51-cpp) */
 
@@ -112,6 +124,8 @@ static int begin(void **state)
 	atomic_store(&offset_ns, 1700000000 * NS_PER_S);
 	atomic_store(&look_rc, 0);
 	atomic_store(&open_rc, 0);
+	atomic_store(&nonsense, false);
+	atomic_store(&no_memory, false);
 	atomic_store(&blocked, false);
 	atomic_store(&is_blocked, false);
 	atomic_store(&opened, 0);
@@ -119,9 +133,9 @@ static int begin(void **state)
 	return 0;
 }
 
-static struct vrtc_phc *follow(int attention_fd)
+static struct vrtc_phc *follow_for(int64_t holdover_ns, int attention_fd)
 {
-	struct vrtc_phc_config config = {.holdover_ns = NS_PER_S, .attention_fd = attention_fd};
+	struct vrtc_phc_config config = {.holdover_ns = holdover_ns, .attention_fd = attention_fd};
 	char why[VRTC_PHC_WHY_BYTES];
 	struct vrtc_phc *phc;
 
@@ -129,6 +143,11 @@ static struct vrtc_phc *follow(int attention_fd)
 	phc = vrtc_phc_open("/dev/ptp7", &config, why);
 	assert_non_null(phc);
 	return phc;
+}
+
+static struct vrtc_phc *follow(int attention_fd)
+{
+	return follow_for(NS_PER_S, attention_fd);
 }
 
 static void wait_state(const struct vrtc_phc *phc, enum vrtc_phc_state state)
@@ -226,6 +245,49 @@ static void without_looks_the_line_goes_on_for_the_holdover_and_ends_then(void *
 	vrtc_phc_close(phc);
 }
 
+static void between_a_second_without_looks_and_the_holdover_s_end_the_status_says_so(void **state)
+{
+	struct vrtc_phc *phc = follow_for(WAIT_S * NS_PER_S, -1);
+
+	(void)state;
+	wait_state(phc, VRTC_PHC_FOLLOWING);
+	atomic_store(&look_rc, -EAGAIN);
+	wait_state(phc, VRTC_PHC_HOLDOVER);
+	check_reading(phc);
+	vrtc_phc_close(phc);
+}
+
+static void looks_that_show_no_time_are_rejected_and_the_line_goes_on(void **state)
+{
+	struct vrtc_phc *phc = follow_for(WAIT_S * NS_PER_S, -1);
+	int64_t until_ns = raw_ns() + WAIT_S * NS_PER_S;
+	struct vrtc_phc_status status;
+
+	(void)state;
+	wait_state(phc, VRTC_PHC_FOLLOWING);
+	atomic_store(&nonsense, true);
+	do {
+		sleep_ms(10);
+		vrtc_phc_status(phc, &status);
+		assert_true(raw_ns() < until_ns);
+	} while (status.rejected < 3);
+	assert_int_equal(status.steps, 0);
+	check_reading(phc);
+	vrtc_phc_close(phc);
+}
+
+static void without_memory_no_clock_is_followed(void **state)
+{
+	struct vrtc_phc_config config = {.holdover_ns = NS_PER_S, .attention_fd = -1};
+	char why[VRTC_PHC_WHY_BYTES] = "";
+
+	(void)state;
+	atomic_store(&no_memory, true);
+	assert_null(vrtc_phc_open("/dev/ptp7", &config, why));
+	assert_string_equal(why, strerror(ENOMEM));
+	assert_int_equal(opened, 0);
+}
+
 static void a_device_that_is_gone_is_closed_and_opened_again(void **state)
 {
 	struct vrtc_phc *phc = follow(-1);
@@ -314,6 +376,7 @@ static void states_have_names(void **state)
 	assert_string_equal(vrtc_phc_state_name(VRTC_PHC_FOLLOWING), "following");
 	assert_string_equal(vrtc_phc_state_name(VRTC_PHC_HOLDOVER), "holdover");
 	assert_string_equal(vrtc_phc_state_name(VRTC_PHC_LOST), "lost");
+	assert_string_equal(vrtc_phc_state_name((enum vrtc_phc_state)99), "unknown");
 }
 
 int main(void)
@@ -323,6 +386,12 @@ int main(void)
 		cmocka_unit_test_setup(a_clock_that_is_set_is_a_step, begin),
 		cmocka_unit_test_setup(
 			without_looks_the_line_goes_on_for_the_holdover_and_ends_then, begin),
+		cmocka_unit_test_setup(
+			between_a_second_without_looks_and_the_holdover_s_end_the_status_says_so,
+			begin),
+		cmocka_unit_test_setup(
+			looks_that_show_no_time_are_rejected_and_the_line_goes_on, begin),
+		cmocka_unit_test_setup(without_memory_no_clock_is_followed, begin),
 		cmocka_unit_test_setup(a_device_that_is_gone_is_closed_and_opened_again, begin),
 		cmocka_unit_test_setup(a_thread_that_its_driver_blocks_is_left_behind, begin),
 		cmocka_unit_test_setup(a_path_that_is_none_says_why, begin),

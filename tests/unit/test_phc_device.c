@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 #include <linux/ptp_clock.h>
@@ -31,6 +33,10 @@ static struct {
 	int extended_error;
 	int offset_error;
 	unsigned asked;
+	int64_t busy_ns;      /* what keeps us from a CPU when the counter is read ... */
+	unsigned busy_counts; /* ... so many times from now on */
+	int64_t phc_s;        /* what the PHC shows; 0: the time and PHC_PLUS_NS */
+	bool backwards;       /* its brackets end before they begin */
 } world;
 
 static int64_t pass(int64_t ns)
@@ -42,6 +48,8 @@ static int64_t pass(int64_t ns)
 static uint64_t count(enum vrtc_counter counter)
 {
 	assert_int_equal(counter, VRTC_COUNTER_CPU);
+	if (world.busy_counts > 0 && --world.busy_counts % 3 == 0)
+		pass(world.busy_ns);
 	return (uint64_t)pass(5) * 5 / 2;
 }
 
@@ -70,6 +78,8 @@ static int ask_precise(struct ptp_sys_offset_precise *p)
 		return refuse(world.precise_error);
 	pass(world.look_ns);
 	p->device = ptp_time(world.now_ns + PHC_PLUS_NS);
+	if (world.phc_s)
+		p->device = (struct ptp_clock_time){.sec = world.phc_s, .nsec = 999999999};
 	p->sys_monoraw = ptp_time(world.now_ns);
 	p->sys_realtime = ptp_time(world.now_ns + world.realtime_plus_ns);
 	pass(world.look_ns);
@@ -97,6 +107,8 @@ static int ask_extended(struct ptp_sys_offset_extended *e)
 		pass(half_ns);
 		world.realtime_plus_ns += i == 1 ? world.step_ns : 0;
 		e->ts[i][2] = ptp_time(system_ns(id));
+		if (world.backwards)
+			e->ts[i][2] = ptp_time(system_ns(id) - S);
 	}
 	return 0;
 }
@@ -258,6 +270,139 @@ static void device_that_is_gone_or_broken_says_so_and_keeps_its_method(void **st
 	assert_int_equal(vrtc_phc_device_look(&d, &look), 0);
 }
 
+/* The model refuses it (phc_model.h); it must not become another time on the way. */
+static void device_that_shows_no_time_is_not_taken_for_another_one(void **state)
+{
+	struct vrtc_phc_device d = begin();
+	struct vrtc_phc_look look;
+
+	(void)state;
+	world.phc_s = INT64_MAX;
+	assert_int_equal(vrtc_phc_device_look(&d, &look), 0);
+	assert_true(look.time_ns == INT64_MAX);
+	/* Its seconds would fit, with its nanoseconds they do not. */
+	world.phc_s = INT64_MAX / S;
+	assert_int_equal(vrtc_phc_device_look(&d, &look), 0);
+	assert_true(look.time_ns == INT64_MAX);
+}
+
+static void driver_without_a_bracket_that_holds_spoils_the_look(void **state)
+{
+	struct vrtc_phc_device d = begin();
+	struct vrtc_phc_look look = {.half_ns = 77};
+
+	(void)state;
+	world.precise_error = EOPNOTSUPP;
+	world.backwards = true;
+	assert_int_equal(vrtc_phc_device_look(&d, &look), -EAGAIN);
+	assert_int_equal(look.half_ns, 77);
+}
+
+static void look_that_was_interrupted_is_wider_and_holds_the_truth(void **state)
+{
+	struct vrtc_phc_look look;
+
+	(void)state;
+	/* Once, in all of the tries before, and in some of those behind. */
+	for (unsigned counts = 1; counts < 30; counts++) {
+		struct vrtc_phc_device d = begin();
+
+		world.busy_ns = 5000;
+		world.busy_counts = counts;
+		assert_int_equal(vrtc_phc_device_look(&d, &look), 0);
+		assert_right(&look, 6000);
+	}
+}
+
+/* ---- The device itself; the kernel's answers are made up. */
+
+static bool is_clock; /* what /dev/null is taken for */
+static int fstat_error;
+static const char *node_text; /* of its numa_node; NULL: there is no such file */
+
+int seen_ioctl(int fd, unsigned long request, void *argument) __asm__("__wrap_ioctl");
+int real_fstat(int fd, struct stat *status) __asm__("__real_fstat64");
+int seen_fstat(int fd, struct stat *status) __asm__("__wrap_fstat64");
+FILE *seen_fopen(const char *path, const char *mode) __asm__("__wrap_fopen64");
+
+int seen_ioctl(int fd, unsigned long request, void *argument)
+{
+	assert_true(fd >= 0);
+	assert_non_null(argument);
+	if (is_clock && request == PTP_CLOCK_GETCAPS)
+		return 0;
+	return refuse(ENOTTY);
+}
+
+int seen_fstat(int fd, struct stat *status)
+{
+	return fstat_error ? refuse(fstat_error) : real_fstat(fd, status);
+}
+
+FILE *seen_fopen(const char *path, const char *mode)
+{
+	assert_string_equal(path, "/sys/dev/char/1:3/device/numa_node");
+	assert_string_equal(mode, "re");
+	if (!node_text) {
+		errno = ENOENT;
+		return NULL;
+	}
+	return fmemopen((void *)(uintptr_t)node_text, strlen(node_text), "r");
+}
+
+static void clock_is_opened_and_its_node_is_what_the_kernel_says(void **state)
+{
+	static const struct {
+		const char *text;
+		int node;
+	} nodes[] = {{"1\n", 1}, {"0\n", 0}, {"-1\n", -1}, {"none\n", -1}, {NULL, -1}};
+	char why[VRTC_PHC_WHY_BYTES] = "";
+	struct vrtc_phc_device d;
+	struct vrtc_phc_look look;
+
+	(void)state;
+	is_clock = true;
+	assert_int_equal(vrtc_phc_device_open(&d, "/dev/null", why), 0);
+	for (unsigned i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+		node_text = nodes[i].text;
+		assert_int_equal(vrtc_phc_device_node(&d), nodes[i].node);
+	}
+	node_text = "1\n";
+	fstat_error = EBADF;
+	assert_int_equal(vrtc_phc_device_node(&d), -1);
+	fstat_error = 0;
+	/* A clock that can be read in no way. */
+	assert_int_equal(vrtc_phc_device_look(&d, &look), -EOPNOTSUPP);
+	assert_int_equal(d.method, VRTC_PHC_NO_METHOD);
+	vrtc_phc_device_close(&d);
+	assert_int_equal(d.fd, -1);
+	vrtc_phc_device_close(&d);
+	is_clock = false;
+}
+
+static void device_that_cannot_be_looked_at_is_refused_with_the_kernel_s_reason(void **state)
+{
+	char why[VRTC_PHC_WHY_BYTES] = "";
+	struct vrtc_phc_device d;
+
+	(void)state;
+	fstat_error = EIO;
+	assert_int_equal(vrtc_phc_device_open(&d, "/dev/null", why), -EIO);
+	fstat_error = 0;
+	assert_int_equal(d.fd, -1);
+	assert_ptr_equal(strstr(why, strerror(EIO)), why);
+}
+
+static void methods_have_the_names_of_their_ioctls(void **state)
+{
+	(void)state;
+	assert_string_equal(vrtc_phc_method_name(VRTC_PHC_PRECISE), "PTP_SYS_OFFSET_PRECISE");
+	assert_string_equal(vrtc_phc_method_name(VRTC_PHC_EXTENDED_RAW), "PTP_SYS_OFFSET_EXTENDED");
+	assert_string_equal(vrtc_phc_method_name(VRTC_PHC_EXTENDED), "PTP_SYS_OFFSET_EXTENDED");
+	assert_string_equal(vrtc_phc_method_name(VRTC_PHC_OFFSET), "PTP_SYS_OFFSET");
+	assert_string_equal(vrtc_phc_method_name(VRTC_PHC_NO_METHOD), "none");
+}
+
 static void path_that_is_no_clock_is_refused_with_a_reason(void **state)
 {
 	static const char *const paths[] = {"/dev/null", "/", "/proc/self/exe", "/dev/ptp-none"};
@@ -284,6 +429,13 @@ int main(void)
 		cmocka_unit_test(driver_that_knows_no_method_says_so_each_time),
 		cmocka_unit_test(system_clock_that_was_set_meanwhile_spoils_the_look),
 		cmocka_unit_test(device_that_is_gone_or_broken_says_so_and_keeps_its_method),
+		cmocka_unit_test(device_that_shows_no_time_is_not_taken_for_another_one),
+		cmocka_unit_test(driver_without_a_bracket_that_holds_spoils_the_look),
+		cmocka_unit_test(look_that_was_interrupted_is_wider_and_holds_the_truth),
+		cmocka_unit_test(clock_is_opened_and_its_node_is_what_the_kernel_says),
+		cmocka_unit_test(
+			device_that_cannot_be_looked_at_is_refused_with_the_kernel_s_reason),
+		cmocka_unit_test(methods_have_the_names_of_their_ioctls),
 		cmocka_unit_test(path_that_is_no_clock_is_refused_with_a_reason),
 	};
 

@@ -273,6 +273,41 @@ static void small_correction_in_the_quiet_minute_is_taken_over_at_once(void **st
 	assert_right(&h);
 }
 
+/* Linux shows none outside (TIME_SETTOD_SEC_MAX, MAX_TAI_OFFSET); a sanitizer watches the sums. */
+static void clocks_at_the_ends_of_what_a_kernel_shows_are_judged_as_any(void **state)
+{
+	const int64_t last_ns = INT64_C(8277292035) * S + (S - 1);
+	const int64_t tai_s[] = {0, 37, 100000};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct host first = host_at(0, 10, tai_s[i]);
+		struct host last = host_at(last_ns, 10, tai_s[i]);
+		struct host there;
+
+		assert_int_equal(look(&first), VRTC_TAI_LATCH_NONE);
+		assert_false(first.latch.looked); /* there was no UTC then */
+		assert_int_equal(look(&last), VRTC_TAI_LATCH_NONE);
+		assert_false(last.latch.latched);
+		assert_right(&last);
+		/* And set from the one to the other, there and back. */
+		there = first;
+		there.tai_ns = last.tai_ns;
+		there.realtime_ns = last.realtime_ns;
+		assert_int_equal(look(&there), VRTC_TAI_LATCH_NONE);
+		assert_right(&there);
+		there.realtime_ns = UTC_1972_07 - 30 * S;
+		there.tai_ns = there.realtime_ns + 10 * S;
+		assert_int_equal(look(&there), VRTC_TAI_LATCH_NONE);
+		assert_true(there.latch.latched);
+		assert_right(&there);
+		there.realtime_ns = last.realtime_ns;
+		there.tai_ns = last.tai_ns;
+		assert_int_equal(look(&there), VRTC_TAI_LATCH_NONE);
+		assert_right(&there);
+	}
+}
+
 static void without_a_table_nothing_is_latched(void **state)
 {
 	static const struct vrtc_leap_table empty;
@@ -300,6 +335,7 @@ int main(void)
 		cmocka_unit_test(clock_that_is_set_into_the_quiet_minute_and_out_of_it_is_followed),
 		cmocka_unit_test(fast_clock_that_is_set_right_in_the_last_second_is_believed),
 		cmocka_unit_test(small_correction_in_the_quiet_minute_is_taken_over_at_once),
+		cmocka_unit_test(clocks_at_the_ends_of_what_a_kernel_shows_are_judged_as_any),
 		cmocka_unit_test(without_a_table_nothing_is_latched),
 	};
 
