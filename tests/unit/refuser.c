@@ -3,14 +3,19 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 
 #include <rte_malloc.h>
@@ -109,6 +114,65 @@ int real_sigaction(int signo, const struct sigaction *new, struct sigaction *old
 int seen_sigaction(int signo, const struct sigaction *new, struct sigaction *old) __asm__(
 	"__wrap_sigaction");
 
+char *real_strdup(const char *text) __asm__("__real_strdup");
+char *seen_strdup(const char *text) __asm__("__wrap_strdup");
+int seen_asprintf(char **text, const char *format, ...) __asm__("__wrap_asprintf")
+	__attribute__((format(printf, 2, 3)));
+int real_pthread_attr_init(pthread_attr_t *attributes) __asm__("__real_pthread_attr_init");
+int seen_pthread_attr_init(pthread_attr_t *attributes) __asm__("__wrap_pthread_attr_init");
+int real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+	void *argument) __asm__("__real_pthread_create");
+int seen_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+	void *argument) __asm__("__wrap_pthread_create");
+int real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old) __asm__(
+	"__real_pthread_sigmask");
+int seen_pthread_sigmask(int how, const sigset_t *set, sigset_t *old) __asm__(
+	"__wrap_pthread_sigmask");
+int real_socket(int family, int type, int protocol) __asm__("__real_socket");
+int seen_socket(int family, int type, int protocol) __asm__("__wrap_socket");
+int real_setsockopt(int fd, int level, int option, const void *value, socklen_t bytes) __asm__(
+	"__real_setsockopt");
+int seen_setsockopt(int fd, int level, int option, const void *value, socklen_t bytes) __asm__(
+	"__wrap_setsockopt");
+ssize_t real_send(int fd, const void *data, size_t bytes, int flags) __asm__("__real_send");
+ssize_t seen_send(int fd, const void *data, size_t bytes, int flags) __asm__("__wrap_send");
+ssize_t real_recv(int fd, void *data, size_t bytes, int flags) __asm__("__real_recv");
+ssize_t seen_recv(int fd, void *data, size_t bytes, int flags) __asm__("__wrap_recv");
+int real_spawnattr_init(posix_spawnattr_t *attributes) __asm__("__real_posix_spawnattr_init");
+int seen_spawnattr_init(posix_spawnattr_t *attributes) __asm__("__wrap_posix_spawnattr_init");
+int real_spawnattr_setsigmask(posix_spawnattr_t *attributes, const sigset_t *set) __asm__(
+	"__real_posix_spawnattr_setsigmask");
+int seen_spawnattr_setsigmask(posix_spawnattr_t *attributes, const sigset_t *set) __asm__(
+	"__wrap_posix_spawnattr_setsigmask");
+int real_spawnattr_setsigdefault(posix_spawnattr_t *attributes, const sigset_t *set) __asm__(
+	"__real_posix_spawnattr_setsigdefault");
+int seen_spawnattr_setsigdefault(posix_spawnattr_t *attributes, const sigset_t *set) __asm__(
+	"__wrap_posix_spawnattr_setsigdefault");
+int real_spawnattr_setpgroup(posix_spawnattr_t *attributes, pid_t group) __asm__(
+	"__real_posix_spawnattr_setpgroup");
+int seen_spawnattr_setpgroup(posix_spawnattr_t *attributes, pid_t group) __asm__(
+	"__wrap_posix_spawnattr_setpgroup");
+int real_spawnattr_setflags(posix_spawnattr_t *attributes, short flags) __asm__(
+	"__real_posix_spawnattr_setflags");
+int seen_spawnattr_setflags(posix_spawnattr_t *attributes, short flags) __asm__(
+	"__wrap_posix_spawnattr_setflags");
+int real_files_init(posix_spawn_file_actions_t *files) __asm__(
+	"__real_posix_spawn_file_actions_init");
+int seen_files_init(posix_spawn_file_actions_t *files) __asm__(
+	"__wrap_posix_spawn_file_actions_init");
+int real_files_addopen(posix_spawn_file_actions_t *files, int fd, const char *path, int flags,
+	mode_t mode) __asm__("__real_posix_spawn_file_actions_addopen");
+int seen_files_addopen(posix_spawn_file_actions_t *files, int fd, const char *path, int flags,
+	mode_t mode) __asm__("__wrap_posix_spawn_file_actions_addopen");
+int real_files_adddup2(posix_spawn_file_actions_t *files, int fd, int other) __asm__(
+	"__real_posix_spawn_file_actions_adddup2");
+int seen_files_adddup2(posix_spawn_file_actions_t *files, int fd, int other) __asm__(
+	"__wrap_posix_spawn_file_actions_adddup2");
+int real_files_addclosefrom(posix_spawn_file_actions_t *files, int fd) __asm__(
+	"__real_posix_spawn_file_actions_addclosefrom_np");
+int seen_files_addclosefrom(posix_spawn_file_actions_t *files, int fd) __asm__(
+	"__wrap_posix_spawn_file_actions_addclosefrom_np");
+
 void *seen_calloc(size_t n, size_t bytes)
 {
 	return is_refused() ? NULL : counted(real_calloc(n, bytes));
@@ -194,4 +258,109 @@ int seen_epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
 int seen_sigaction(int signo, const struct sigaction *new, struct sigaction *old)
 {
 	return is_refused() ? -1 : real_sigaction(signo, new, old);
+}
+
+char *seen_strdup(const char *text)
+{
+	return is_refused() ? NULL : counted(real_strdup(text));
+}
+
+int seen_asprintf(char **text, const char *format, ...)
+{
+	va_list arguments;
+	int n = -1;
+
+	if (is_refused())
+		return -1;
+	va_start(arguments, format);
+	n = vasprintf(text, format, arguments);
+	va_end(arguments);
+	atomic_fetch_add(&memory, n >= 0);
+	return n;
+}
+
+/* Those that return what is wrong. */
+
+int seen_pthread_attr_init(pthread_attr_t *attributes)
+{
+	return is_refused() ? refused_err : real_pthread_attr_init(attributes);
+}
+
+int seen_pthread_create(
+	pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
+{
+	return is_refused() ? refused_err : real_pthread_create(thread, attributes, run, argument);
+}
+
+int seen_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	return is_refused() ? refused_err : real_pthread_sigmask(how, set, old);
+}
+
+int seen_spawnattr_init(posix_spawnattr_t *attributes)
+{
+	return is_refused() ? refused_err : real_spawnattr_init(attributes);
+}
+
+int seen_spawnattr_setsigmask(posix_spawnattr_t *attributes, const sigset_t *set)
+{
+	return is_refused() ? refused_err : real_spawnattr_setsigmask(attributes, set);
+}
+
+int seen_spawnattr_setsigdefault(posix_spawnattr_t *attributes, const sigset_t *set)
+{
+	return is_refused() ? refused_err : real_spawnattr_setsigdefault(attributes, set);
+}
+
+int seen_spawnattr_setpgroup(posix_spawnattr_t *attributes, pid_t group)
+{
+	return is_refused() ? refused_err : real_spawnattr_setpgroup(attributes, group);
+}
+
+int seen_spawnattr_setflags(posix_spawnattr_t *attributes, short flags)
+{
+	return is_refused() ? refused_err : real_spawnattr_setflags(attributes, flags);
+}
+
+int seen_files_init(posix_spawn_file_actions_t *files)
+{
+	return is_refused() ? refused_err : real_files_init(files);
+}
+
+int seen_files_addopen(
+	posix_spawn_file_actions_t *files, int fd, const char *path, int flags, mode_t mode)
+{
+	return is_refused() ? refused_err : real_files_addopen(files, fd, path, flags, mode);
+}
+
+int seen_files_adddup2(posix_spawn_file_actions_t *files, int fd, int other)
+{
+	return is_refused() ? refused_err : real_files_adddup2(files, fd, other);
+}
+
+int seen_files_addclosefrom(posix_spawn_file_actions_t *files, int fd)
+{
+	return is_refused() ? refused_err : real_files_addclosefrom(files, fd);
+}
+
+/* Sockets. */
+
+int seen_socket(int family, int type, int protocol)
+{
+	return is_refused() ? -1 : real_socket(family, type, protocol);
+}
+
+int seen_setsockopt(int fd, int level, int option, const void *value, socklen_t bytes)
+{
+	return is_refused() ? -1 : real_setsockopt(fd, level, option, value, bytes);
+}
+
+ssize_t seen_send(int fd, const void *data, size_t bytes, int flags)
+{
+	return is_refused() ? -1 : real_send(fd, data, bytes, flags);
+}
+
+ssize_t seen_recv(int fd, void *data, size_t bytes, int flags)
+{
+	return is_refused() ? -1 : real_recv(fd, data, bytes, flags);
 }

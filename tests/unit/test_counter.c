@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* counter.h on kernels that keep time by one counter or another; the CPU is the one that runs this. */
+/* counter.h on kernels that keep time by one counter or another; the CPU is what runs this. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
