@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -15,8 +16,12 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include <rte_malloc.h>
 #include <rte_rcu_qsbr.h>
@@ -172,6 +177,21 @@ int real_files_addclosefrom(posix_spawn_file_actions_t *files, int fd) __asm__(
 	"__real_posix_spawn_file_actions_addclosefrom_np");
 int seen_files_addclosefrom(posix_spawn_file_actions_t *files, int fd) __asm__(
 	"__wrap_posix_spawn_file_actions_addclosefrom_np");
+
+int real_open(const char *path, int flags, ...) __asm__("__real_open64");
+int seen_open(const char *path, int flags, ...) __asm__("__wrap_open64");
+int real_openat(int folder, const char *path, int flags, ...) __asm__("__real_openat64");
+int seen_openat(int folder, const char *path, int flags, ...) __asm__("__wrap_openat64");
+int real_fstat(int fd, struct stat *status) __asm__("__real_fstat64");
+int seen_fstat(int fd, struct stat *status) __asm__("__wrap_fstat64");
+int real_fstatfs(int fd, struct statfs *status) __asm__("__real_fstatfs64");
+int seen_fstatfs(int fd, struct statfs *status) __asm__("__wrap_fstatfs64");
+int real_ftruncate(int fd, off_t bytes) __asm__("__real_ftruncate64");
+int seen_ftruncate(int fd, off_t bytes) __asm__("__wrap_ftruncate64");
+int real_fallocate(int fd, off_t at, off_t bytes) __asm__("__real_posix_fallocate64");
+int seen_fallocate(int fd, off_t at, off_t bytes) __asm__("__wrap_posix_fallocate64");
+int real_flock(int fd, int operation) __asm__("__real_flock");
+int seen_flock(int fd, int operation) __asm__("__wrap_flock");
 
 void *seen_calloc(size_t n, size_t bytes)
 {
@@ -341,6 +361,55 @@ int seen_files_adddup2(posix_spawn_file_actions_t *files, int fd, int other)
 int seen_files_addclosefrom(posix_spawn_file_actions_t *files, int fd)
 {
 	return is_refused() ? refused_err : real_files_addclosefrom(files, fd);
+}
+
+/* Files. */
+
+int seen_open(const char *path, int flags, ...)
+{
+	va_list arguments;
+	mode_t mode;
+
+	va_start(arguments, flags);
+	mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+	va_end(arguments);
+	return is_refused() ? -1 : real_open(path, flags, mode);
+}
+
+int seen_openat(int folder, const char *path, int flags, ...)
+{
+	va_list arguments;
+	mode_t mode;
+
+	va_start(arguments, flags);
+	mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+	va_end(arguments);
+	return is_refused() ? -1 : real_openat(folder, path, flags, mode);
+}
+
+int seen_fstat(int fd, struct stat *status)
+{
+	return is_refused() ? -1 : real_fstat(fd, status);
+}
+
+int seen_fstatfs(int fd, struct statfs *status)
+{
+	return is_refused() ? -1 : real_fstatfs(fd, status);
+}
+
+int seen_ftruncate(int fd, off_t bytes)
+{
+	return is_refused() ? -1 : real_ftruncate(fd, bytes);
+}
+
+int seen_fallocate(int fd, off_t at, off_t bytes)
+{
+	return is_refused() ? refused_err : real_fallocate(fd, at, bytes);
+}
+
+int seen_flock(int fd, int operation)
+{
+	return is_refused() ? -1 : real_flock(fd, operation);
 }
 
 /* Sockets. */

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #include <linux/magic.h>
 
 #include "alarm_store.h"
+#include "refuser.h"
 #include "wire.h"
 
 static const struct vrtc_clock clocks[] = {
@@ -30,6 +32,40 @@ static char parent[64];
 static char folder[96];
 static char why[VRTC_ALARM_STORE_WHY_BYTES];
 static struct vrtc_alarm_store store;
+
+/* What a case makes of this machine. */
+static int user = -1;      /* who we are taken for; -1: who we are */
+static const char *tmpfs;  /* the one folder that is on a tmpfs; NULL: as it is */
+static bool makes_nothing; /* folders are not made */
+
+uid_t real_geteuid(void) __asm__("__real_geteuid");
+uid_t seen_geteuid(void) __asm__("__wrap_geteuid");
+int real_mkdir(const char *path, mode_t mode) __asm__("__real_mkdir");
+int seen_mkdir(const char *path, mode_t mode) __asm__("__wrap_mkdir");
+int real_statfs(const char *path, struct statfs *fs) __asm__("__real_statfs64");
+int seen_statfs(const char *path, struct statfs *fs) __asm__("__wrap_statfs64");
+
+uid_t seen_geteuid(void)
+{
+	return user < 0 ? real_geteuid() : (uid_t)user;
+}
+
+int seen_mkdir(const char *path, mode_t mode)
+{
+	if (!makes_nothing)
+		return real_mkdir(path, mode);
+	errno = EROFS;
+	return -1;
+}
+
+int seen_statfs(const char *path, struct statfs *fs)
+{
+	int rc = real_statfs(path, fs);
+
+	if (rc == 0 && tmpfs)
+		fs->f_type = strcmp(path, tmpfs) == 0 ? RAMFS_MAGIC : EXT4_SUPER_MAGIC;
+	return rc;
+}
 
 static int begin(void **state)
 {
@@ -160,23 +196,115 @@ static void a_folder_that_is_not_on_a_tmpfs_is_refused(void **state)
 
 static void by_default_it_is_below_the_first_that_is_on_a_tmpfs(void **state)
 {
+	const struct {
+		int user;
+		const char *runtime; /* $XDG_RUNTIME_DIR */
+		const char *tmpfs;
+		const char *said;
+	} choices[] = {
+		{0, parent, "/run", "cannot make /run/dpdk-rtc: "},
+		{1000, parent, parent, "cannot make /dev/shm/dpdk-rtc-test-"},
+		{1000, NULL, "/dev/shm", "cannot make /dev/shm/dpdk-rtc-1000: "},
+		{0, NULL, "/dev/shm", "cannot make /dev/shm/dpdk-rtc-0: "},
+		/* Who is not root has no folder in /run, and what is no absolute path is none. */
+		{1000, NULL, "/run", "there is no tmpfs at /run, $XDG_RUNTIME_DIR or /dev/shm"},
+		{1000, "run", "run", "there is no tmpfs at /run, $XDG_RUNTIME_DIR or /dev/shm"},
+		{0, "/dev/shm/none", "", "there is no tmpfs at /run, $XDG_RUNTIME_DIR or "},
+	};
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	char *was = runtime ? strdup(runtime) : NULL;
-	char expected[160];
 
 	(void)state;
-	if (geteuid() == 0)
-		skip(); /* /run comes before */
-	snprintf(expected, sizeof(expected), "%s/dpdk-rtc", parent);
-	setenv("XDG_RUNTIME_DIR", parent, 1);
-	assert_int_equal(vrtc_alarm_store_open(&store, NULL, why), 0);
-	assert_string_equal(store.path, expected);
-	assert_int_equal(rmdir(expected), 0);
+	makes_nothing = true;
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+		if (choices[i].runtime)
+			setenv("XDG_RUNTIME_DIR", choices[i].runtime, 1);
+		else
+			unsetenv("XDG_RUNTIME_DIR");
+		user = choices[i].user;
+		tmpfs = choices[i].tmpfs;
+		assert_true(vrtc_alarm_store_open(&store, NULL, why) < 0);
+		assert_ptr_equal(strstr(why, choices[i].said), why);
+		assert_int_equal(store.dir_fd, -1);
+	}
+	makes_nothing = false;
+	user = -1;
+	tmpfs = NULL;
 	if (was)
 		setenv("XDG_RUNTIME_DIR", was, 1);
 	else
 		unsetenv("XDG_RUNTIME_DIR");
 	free(was);
+}
+
+static void a_folder_of_another_user_s_is_refused(void **state)
+{
+	(void)state;
+	open_store();
+	close(store.dir_fd);
+	user = (int)real_geteuid() + 1;
+	assert_int_equal(vrtc_alarm_store_open(&store, folder, why), -EPERM);
+	assert_non_null(strstr(why, "others can write to it; accepted: "));
+	user = -1;
+}
+
+static void a_folder_that_cannot_be_opened_or_looked_at_is_told_and_left_closed(void **state)
+{
+	unsigned descriptors;
+
+	(void)state;
+	open_store();
+	close(store.dir_fd);
+	descriptors = refuser_descriptors();
+	for (unsigned nth = 1; nth <= 3; nth++) {
+		refuser_begin(nth, EIO);
+		assert_int_equal(vrtc_alarm_store_open(&store, folder, why), -EIO);
+		assert_true(refuser_end());
+		assert_non_null(strstr(why, strerror(EIO)));
+		assert_int_equal(store.dir_fd, -1);
+		assert_int_equal(refuser_descriptors(), descriptors);
+	}
+}
+
+/* Alarms are kept in memory then, and the operator is told. */
+static void a_file_that_cannot_be_had_is_told_and_its_alarms_live_without_it(void **state)
+{
+	enum vrtc_alarm_store_result result;
+	struct vrtc_alarm_ledger *l;
+
+	(void)state;
+	open_store();
+	/* Opened, looked at, locked, cut, filled, mapped. */
+	for (unsigned nth = 1; nth <= 6; nth++) {
+		unsigned descriptors = refuser_descriptors();
+
+		refuser_begin(nth, EIO);
+		l = vrtc_alarm_store_ledger(&store, "vm", clocks, 2, &result, why);
+		assert_true(refuser_end());
+		assert_non_null(l);
+		assert_int_equal(result, VRTC_ALARM_STORE_NONE);
+		assert_non_null(strstr(why, "vm.alarms: "));
+		assert_non_null(strstr(why, strerror(EIO)));
+		assert_int_equal(refuser_descriptors(), descriptors);
+		(void)munmap(l, sizeof(*l));
+	}
+	/* The last one left it filled with zeroes, which is no file of alarms, and is mapped. */
+	refuser_begin(4, EIO);
+	l = vrtc_alarm_store_ledger(&store, "vm", clocks, 2, &result, why);
+	assert_true(refuser_end());
+	assert_int_equal(result, VRTC_ALARM_STORE_NONE);
+	(void)munmap(l, sizeof(*l));
+	(void)ledger("vm", VRTC_ALARM_STORE_DISCARDED);
+}
+
+static void without_memory_there_is_no_ledger(void **state)
+{
+	enum vrtc_alarm_store_result result;
+
+	(void)state;
+	refuser_begin(1, ENOMEM);
+	assert_null(vrtc_alarm_store_ledger(NULL, "vm", clocks, 2, &result, why));
+	assert_true(refuser_end());
 }
 
 static void what_is_set_is_found_by_the_next_process(void **state)
@@ -295,6 +423,10 @@ int main(void)
 		CASE(a_folder_that_is_a_link_or_a_file_is_refused),
 		CASE(a_folder_that_is_not_on_a_tmpfs_is_refused),
 		CASE(by_default_it_is_below_the_first_that_is_on_a_tmpfs),
+		CASE(a_folder_of_another_user_s_is_refused),
+		CASE(a_folder_that_cannot_be_opened_or_looked_at_is_told_and_left_closed),
+		CASE(a_file_that_cannot_be_had_is_told_and_its_alarms_live_without_it),
+		CASE(without_memory_there_is_no_ledger),
 		CASE(what_is_set_is_found_by_the_next_process),
 		CASE(a_file_in_use_is_left_alone_and_nothing_is_kept),
 		CASE(a_file_of_another_size_is_replaced),
