@@ -669,6 +669,28 @@ static void utc_is_37_seconds_behind_tai_since_2017(void **state)
 	assert_tai(&real, utc_2025_ns, VRTC_LEAP_OK, utc_2025_ns + 37 * S, utc_2025_ns + 37 * S);
 }
 
+/* What the operator is told when a table is read again. */
+static void tables_are_the_same_if_every_entry_and_the_date_are(void **state)
+{
+	struct vrtc_leap_table other = invented;
+
+	(void)state;
+	assert_true(vrtc_leap_same(&invented, &other));
+	other.expires_utc_s++;
+	assert_false(vrtc_leap_same(&invented, &other));
+	other = invented;
+	other.n--;
+	assert_false(vrtc_leap_same(&invented, &other));
+	for (unsigned i = 0; i < invented.n; i++) {
+		other = invented;
+		other.entries[i].utc_s++;
+		assert_false(vrtc_leap_same(&invented, &other));
+		other = invented;
+		other.entries[i].offset_s++;
+		assert_false(vrtc_leap_same(&invented, &other));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -688,6 +710,7 @@ int main(void)
 		cmocka_unit_test(entry_at_the_end_of_64_bit_time_does_not_overflow),
 		cmocka_unit_test(damaged_text_never_makes_an_inconsistent_table),
 		cmocka_unit_test(table_expires_at_its_date),
+		cmocka_unit_test(tables_are_the_same_if_every_entry_and_the_date_are),
 		cmocka_unit_test(last_offset_holds_after_expiry),
 		cmocka_unit_test(
 			utc_steps_back_one_second_exactly_at_the_start_of_a_positive_leap_second),

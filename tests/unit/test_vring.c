@@ -336,6 +336,8 @@ static void areas_that_leave_their_region_are_efault(void **state)
 	/* The device area ends exactly with the region: nothing more fits. */
 	bad.g_device = (uint8_t *)g->config.g_device + 4;
 	assert_int_equal(vrtc_vring_start(&g->ring, &bad), -EFAULT);
+	assert_string_equal(
+		vrtc_vring_start_error(-EFAULT), "a ring lies outside of the guest's memory");
 	bad = g->config;
 	bad.g_driver = g->rings + g->rings_bytes - 6 - 16 + 2;
 	assert_int_equal(vrtc_vring_start(&g->ring, &bad), -EFAULT);

@@ -187,6 +187,8 @@ static void any_size_up_to_32768_and_aligned_areas_inside_of_the_memory(void **s
 		config.g_driver = block + DRIVER_AT + i;
 		assert_int_equal(vrtc_vring_start(&ring, &config), -EINVAL);
 	}
+	config.g_driver = block + BYTES;
+	assert_int_equal(vrtc_vring_start(&ring, &config), -EFAULT);
 	config.g_driver = block + DRIVER_AT;
 	config.g_device = block + DEVICE_AT + 2;
 	assert_int_equal(vrtc_vring_start(&ring, &config), -EINVAL);
