@@ -79,7 +79,7 @@ static const char *receive(void)
 
 	if (n < 0)
 		fail_msg("no answer: %s", strerror(errno));
-	answer[n] = '\0';
+	answer[n < 0 ? 0 : n] = '\0';
 	return answer;
 }
 

@@ -219,9 +219,7 @@ static void what_qemu_says_of_a_failure_is_printed_as_far_as_it_can_be(void **st
 		assert_non_null(strstr(why.text, answers[i].text));
 		end_qemu(&qemu);
 	}
-	memset(longer, 'x', sizeof(longer));
-	memcpy(longer, "{\"error\": {\"desc\": \"", strlen("{\"error\": {\"desc\": \""));
-	memcpy(longer + sizeof(longer) - 5, "\"}}\n", 5);
+	snprintf(longer, sizeof(longer), "{\"error\": {\"desc\": \"%0*d\"}}\n", 4000, 0);
 	begin_qemu(&qemu, longer);
 	assert_int_equal(wake(qemu.path, &why), VRTC_ACTION_REFUSED);
 	assert_in_range(strlen(why.text), 20, sizeof(why.text) - 1);
