@@ -6,9 +6,10 @@
  * vring.h.
  *
  * Every access to memory that the driver may touch at the same time is an atomic. Those of this
- * file order nothing and are relaxed: they are atomic so that each is made exactly once, whatever
- * the driver does meanwhile. A descriptor of a split ring or of a table is two such loads; one that
- * a driver changes in between is a mixture of two, which is checked like any other.
+ * file and of guest_copy.h order nothing and are relaxed: they are atomic so that each is made
+ * exactly once, whatever the driver does meanwhile. A descriptor of a split ring or of a table is
+ * two such loads; one that a driver changes in between is a mixture of two, which is checked like
+ * any other.
  *
  * What a driver does in spite of a MUST NOT breaks the ring where it is seen at no cost; nothing is
  * guessed. Three places where the text leaves room:
@@ -31,6 +32,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "guest_copy.h"
 #include "vring.h"
 
 /* The numbers of virtio-v1.4 Split Virtqueues, and Packed Virtqueues. */
@@ -40,11 +42,6 @@
 
 #define DESC_BYTES        16
 #define CHAIN_BYTES_LIMIT ((uint64_t)1 << 32)
-
-/* Words in guest memory: little-endian, and they alias whatever the guest keeps there. */
-typedef vrtc_vring_le16 g_le16;
-typedef uint32_t __attribute__((may_alias)) g_le32;
-typedef uint64_t __attribute__((may_alias)) g_le64;
 
 /* The private copy of a descriptor, in host order. */
 struct descriptor {
@@ -61,42 +58,6 @@ struct walk {
 	unsigned left; /* how many more descriptors the chain may have */
 	bool writing;  /* a device-writable descriptor was seen */
 };
-
-/*
- * Copies with every byte of guest memory read once. By words where its address allows, which is
- * nearly always; never more than 24 bytes.
- */
-static inline void copy_in(uint8_t *to, const uint8_t *g_from, uint32_t bytes)
-{
-	if ((uintptr_t)g_from % sizeof(uint64_t) == 0) {
-		for (; bytes >= sizeof(uint64_t); bytes -= (uint32_t)sizeof(uint64_t)) {
-			uint64_t word = __atomic_load_n(
-				(const g_le64 *)(const void *)g_from, __ATOMIC_RELAXED);
-
-			memcpy(to, &word, sizeof(word));
-			to += sizeof(word);
-			g_from += sizeof(word);
-		}
-	}
-	while (bytes-- > 0)
-		*to++ = __atomic_load_n(g_from++, __ATOMIC_RELAXED);
-}
-
-static inline void copy_out(uint8_t *g_to, const uint8_t *from, uint32_t bytes)
-{
-	if ((uintptr_t)g_to % sizeof(uint64_t) == 0) {
-		for (; bytes >= sizeof(uint64_t); bytes -= (uint32_t)sizeof(uint64_t)) {
-			uint64_t word;
-
-			memcpy(&word, from, sizeof(word));
-			__atomic_store_n((g_le64 *)(void *)g_to, word, __ATOMIC_RELAXED);
-			from += sizeof(word);
-			g_to += sizeof(word);
-		}
-	}
-	while (bytes-- > 0)
-		__atomic_store_n(g_to++, *from++, __ATOMIC_RELAXED);
-}
 
 /* Behind each write to the guest's memory: does a migration want to know of it? */
 static inline bool is_logged(const struct vrtc_vring *ring)

@@ -22,6 +22,10 @@ _Bool nondet_bool(void);
 void __CPROVER_assume(_Bool condition);
 void __CPROVER_assert(_Bool condition, const char *what);
 
+#ifndef __CPROVER__ /* where it is built in */
+_Bool __CPROVER_r_ok(const void *begin, size_t bytes);
+#endif
+
 #define ASSUME(condition)      __CPROVER_assume(condition)
 #define PROVE(condition, what) __CPROVER_assert(condition, what)
 

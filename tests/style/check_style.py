@@ -21,7 +21,7 @@ TAB = 8
 CLANG_FORMAT_MAJOR = 14
 
 # Core headers without a .c of their own; the others go by rtc_core_sources of lib/rtc/meson.build.
-CORE_LONE_HEADERS = {"alarm.h", "alarm_retain.h", "wire.h", "nstime.h",
+CORE_LONE_HEADERS = {"alarm.h", "alarm_retain.h", "guest_copy.h", "wire.h", "nstime.h",
                      "phc_line.h", "vring_chain.h", "vring_kinds.h"}
 # What the core may have of the system: ISO C, and what names the byte order. Whoever adds to this
 # makes the core less pure: no clocks, files, sockets or threads.
@@ -143,7 +143,8 @@ def includes_have_no_cycle(tree):
 def no_source_file_is_included(tree):
     for path in tree.c_files():
         for line, _, name, _ in tree.includes(path):
-            if not name.endswith(".h"):
+            # A proof's harness takes the place of functions that are static in there.
+            if not name.endswith(".h") and not path.startswith("tests/proofs/"):
                 yield f"{path}:{line}: {name} is no header"
 
 
