@@ -63,8 +63,6 @@ long seen_move_pages(int pid, unsigned long n, void **pages, const int *nodes, i
 	int flags) __asm__("__wrap_move_pages");
 bool seen_cancel(struct vrtc_alarm_action *a, uint16_t clock_id) __asm__(
 	"__wrap_vrtc_alarm_action_cancel");
-int seen_ask(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail) __asm__(
-	"__wrap_vrtc_alarm_lcore_ask");
 ssize_t real_read(int fd, void *buffer, size_t bytes) __asm__("__real_read");
 ssize_t seen_read(int fd, void *buffer, size_t bytes) __asm__("__wrap_read");
 
@@ -111,15 +109,6 @@ bool seen_cancel(struct vrtc_alarm_action *a, uint16_t clock_id)
 	assert_non_null(a);
 	assert_in_range(clock_id, 0, 1);
 	return !action_is_beginning;
-}
-
-int seen_ask(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail)
-{
-	vrtc_alarm_lcore_send(l, mail);
-	assert_false(vrtc_alarm_mail_done(mail));
-	(void)vrtc_alarm_lcore_turn(l);
-	assert_true(vrtc_alarm_mail_done(mail));
-	return mail->rc;
 }
 
 /* As a timerfd says that the clock was set: once. */
@@ -198,7 +187,7 @@ static void set(struct world *w, uint16_t clock_id, int64_t alarm_ns)
 {
 	struct vrtc_alarm_mail mail = set_alarm(w, clock_id, alarm_ns);
 
-	assert_int_equal(seen_ask(w->ea.lcore, &mail), 0);
+	assert_int_equal(vrtc_alarm_lcore_ask(w->ea.lcore, &mail), 0);
 }
 
 static bool has_expired(const struct world *w, uint16_t clock_id)
@@ -510,17 +499,24 @@ static void alarms_of_a_clock_without_a_time_wait_for_it(void **state)
 	end(&w);
 }
 
+/* Without a kick, and with no buffer in it. */
+static void serve_alarmq(struct world *w)
+{
+	struct vrtc_session_ring ring = guest_rings_queue(&w->guest);
+	const char *why = "";
+
+	if (vrtc_endpoint_alarms_start(&w->ea, &ring, &w->mem, &why))
+		fail_msg("%s", why);
+}
+
 static void a_driver_without_a_kick_is_looked_at_every_millisecond_for_its_buffer(void **state)
 {
-	struct vrtc_session_ring ring;
-	const char *why = "";
 	static struct world w;
 
 	(void)state;
 	begin(&w);
 	open_it(&w);
-	ring = guest_rings_queue(&w.guest);
-	assert_int_equal(vrtc_endpoint_alarms_start(&w.ea, &ring, &w.mem, &why), 0);
+	serve_alarmq(&w);
 	set(&w, MONO_ID, boottime_ns);
 	(void)vrtc_alarm_lcore_turn(w.ea.lcore);
 	assert_in_range(sleep_of(&w), NS_PER_S / 2000, NS_PER_S / 500);
@@ -531,15 +527,12 @@ static void a_driver_without_a_kick_is_looked_at_every_millisecond_for_its_buffe
 
 static void a_device_that_leaves_waits_for_no_buffer_any_more(void **state)
 {
-	struct vrtc_session_ring ring;
-	const char *why = "";
 	static struct world w;
 
 	(void)state;
 	begin(&w);
 	open_it(&w);
-	ring = guest_rings_queue(&w.guest);
-	assert_int_equal(vrtc_endpoint_alarms_start(&w.ea, &ring, &w.mem, &why), 0);
+	serve_alarmq(&w);
 	set(&w, MONO_ID, boottime_ns);
 	vrtc_endpoint_alarms_place(&w.ea, &w.lcores, 1);
 	guest_rings_offer(&w.guest, 0);

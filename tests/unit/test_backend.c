@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * backend.h behind an rte_vhost that refuses, and that hands on what the real one would hold back:
- * tests/daemon and tests/faults have the real one. Its functions are replaced here; its callbacks
- * are called by hand, and the alarm lcore turns when it is asked something.
+ * tests/daemon and tests/faults have the real one. Its callbacks are called by hand, and the alarm
+ * lcore turns when it is asked something.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -29,205 +28,15 @@
 #include <linux/virtio_ring.h>
 
 #include "backend.h"
+#include "fake_vhost.h"
 #include "guest_rings.h"
 #include "memory_fault.h"
 #include "refuser.h"
 #include "vhost_msg.h"
 
-#define PATH     "/tmp/no-such-folder/rtc.sock"
-#define VID      5
-#define VIDS_MAX 1024
-#define PAYLOAD  offsetof(struct vrtc_vhost_msg, payload)
-#define N_STEPS  5
-
-/* ---- rte_vhost. */
-
-enum step { REGISTER, FEATURES, PROTOCOL, CALLBACKS, START, NO_STEP };
-
-static struct {
-	enum step refused;
-	int err; /* errno of what is refused */
-	const struct rte_vhost_device_ops *ops;
-	const struct rte_vhost_user_extern_ops *messages;
-	uint64_t flags;
-	uint64_t features;
-	uint64_t protocol;
-	/* Of the connection. */
-	const char *path; /* NULL: none */
-	bool no_messages;
-	bool no_memory;
-	bool no_vring;
-	bool no_base;
-	bool no_features;
-	bool no_log;
-	uint64_t negotiated;
-	struct rte_vhost_mem_region region[2];
-	unsigned n_regions;
-	struct rte_vhost_vring vring;
-	int peer_fd;
-	int hung_up;
-} vhost;
-
-static int refused_at(enum step step)
-{
-	if (vhost.refused != step)
-		return 0;
-	errno = vhost.err;
-	return -1;
-}
-
-int seen_register(const char *path, uint64_t flags) __asm__("__wrap_rte_vhost_driver_register");
-int seen_features(const char *path, uint64_t features) __asm__(
-	"__wrap_rte_vhost_driver_set_features");
-int seen_protocol(const char *path, uint64_t features) __asm__(
-	"__wrap_rte_vhost_driver_set_protocol_features");
-int seen_callbacks(const char *path, const struct rte_vhost_device_ops *ops) __asm__(
-	"__wrap_rte_vhost_driver_callback_register");
-int seen_start(const char *path) __asm__("__wrap_rte_vhost_driver_start");
-int seen_extern(int vid, const struct rte_vhost_user_extern_ops *ops, void *context) __asm__(
-	"__wrap_rte_vhost_extern_callback_register");
-int seen_ifname(int vid, char *path, size_t bytes) __asm__("__wrap_rte_vhost_get_ifname");
-int seen_mem_table(int vid, struct rte_vhost_memory **mem) __asm__(
-	"__wrap_rte_vhost_get_mem_table");
-int seen_vring(int vid, uint16_t index, struct rte_vhost_vring *vring) __asm__(
-	"__wrap_rte_vhost_get_vhost_vring");
-int seen_get_base(int vid, uint16_t index, uint16_t *avail, uint16_t *used) __asm__(
-	"__wrap_rte_vhost_get_vring_base");
-int seen_set_base(int vid, uint16_t index, uint16_t avail, uint16_t used) __asm__(
-	"__wrap_rte_vhost_set_vring_base");
-int seen_negotiated(int vid, uint64_t *features) __asm__(
-	"__wrap_rte_vhost_get_negotiated_features");
-int seen_log_base(int vid, uint64_t *base, uint64_t *bytes) __asm__(
-	"__wrap_rte_vhost_get_log_base");
-int seen_peer_find(const char *path, bool client) __asm__("__wrap_vrtc_peer_find");
-void seen_hang_up(const char *path, bool client) __asm__("__wrap_vrtc_peer_hang_up");
-int seen_ask(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail) __asm__(
-	"__wrap_vrtc_alarm_lcore_ask");
-
-int seen_register(const char *path, uint64_t flags)
-{
-	assert_string_equal(path, PATH);
-	vhost.flags = flags;
-	return refused_at(REGISTER);
-}
-
-int seen_features(const char *path, uint64_t features)
-{
-	assert_string_equal(path, PATH);
-	vhost.features = features;
-	return refused_at(FEATURES);
-}
-
-int seen_protocol(const char *path, uint64_t features)
-{
-	assert_string_equal(path, PATH);
-	vhost.protocol = features;
-	return refused_at(PROTOCOL);
-}
-
-int seen_callbacks(const char *path, const struct rte_vhost_device_ops *ops)
-{
-	assert_string_equal(path, PATH);
-	vhost.ops = ops;
-	return refused_at(CALLBACKS);
-}
-
-int seen_start(const char *path)
-{
-	assert_string_equal(path, PATH);
-	return refused_at(START);
-}
-
-int seen_extern(int vid, const struct rte_vhost_user_extern_ops *ops, void *context)
-{
-	assert_in_range(vid, 0, VIDS_MAX - 1);
-	assert_null(context);
-	vhost.messages = ops;
-	return vhost.no_messages ? -1 : 0;
-}
-
-int seen_ifname(int vid, char *path, size_t bytes)
-{
-	(void)vid;
-	if (!vhost.path)
-		return -1;
-	snprintf(path, bytes, "%s", vhost.path);
-	return 0;
-}
-
-int seen_mem_table(int vid, struct rte_vhost_memory **mem)
-{
-	(void)vid;
-	if (vhost.no_memory)
-		return -1;
-	*mem = calloc(1, sizeof(**mem) + sizeof(vhost.region));
-	assert_non_null(*mem);
-	(*mem)->nregions = vhost.n_regions;
-	memcpy((*mem)->regions, vhost.region, sizeof(vhost.region));
-	return 0;
-}
-
-int seen_vring(int vid, uint16_t index, struct rte_vhost_vring *vring)
-{
-	(void)vid;
-	assert_in_range(index, 0, 1);
-	*vring = vhost.vring;
-	return vhost.no_vring ? -1 : 0;
-}
-
-int seen_get_base(int vid, uint16_t index, uint16_t *avail, uint16_t *used)
-{
-	(void)vid;
-	assert_in_range(index, 0, 1);
-	*avail = 0;
-	*used = 0;
-	return vhost.no_base ? -1 : 0;
-}
-
-int seen_set_base(int vid, uint16_t index, uint16_t avail, uint16_t used)
-{
-	assert_int_equal(vid, VID);
-	assert_in_range(index, 0, 1);
-	assert_int_equal(avail, used);
-	return 0;
-}
-
-int seen_negotiated(int vid, uint64_t *features)
-{
-	(void)vid;
-	*features = vhost.negotiated;
-	return vhost.no_features ? -1 : 0;
-}
-
-int seen_log_base(int vid, uint64_t *base, uint64_t *bytes)
-{
-	(void)vid;
-	*base = (uint64_t)(uintptr_t)vhost.vring.desc;
-	*bytes = 8;
-	return vhost.no_log ? -1 : 0;
-}
-
-int seen_peer_find(const char *path, bool client)
-{
-	(void)client;
-	assert_string_equal(path, PATH);
-	return vhost.peer_fd;
-}
-
-void seen_hang_up(const char *path, bool client)
-{
-	(void)client;
-	assert_string_equal(path, PATH);
-	vhost.hung_up++;
-}
-
-int seen_ask(struct vrtc_alarm_lcore *l, struct vrtc_alarm_mail *mail)
-{
-	vrtc_alarm_lcore_send(l, mail);
-	(void)vrtc_alarm_lcore_turn(l);
-	assert_true(vrtc_alarm_mail_done(mail));
-	return mail->rc;
-}
+#define PATH     FAKE_VHOST_PATH
+#define VID      FAKE_VHOST_VID
+#define VIDS_MAX FAKE_VHOST_VIDS
 
 /* ---- What the daemon makes before its sockets. */
 
@@ -304,7 +113,7 @@ static struct vrtc_endpoint *begin(void)
 	struct vrtc_endpoint *e;
 
 	memset(&vhost, 0, sizeof(vhost));
-	vhost.refused = NO_STEP;
+	vhost.refused = FAKE_VHOST_NO_STEP;
 	vhost.path = PATH;
 	vhost.peer_fd = -ENOTCONN;
 	vhost.negotiated = guest_rings_queue(&guest).features;
@@ -451,9 +260,9 @@ static void a_device_that_rte_vhost_refuses_is_not_opened_and_serves_nobody(void
 {
 	(void)state;
 	end(begin());
-	for (int step = 0; step < N_STEPS; step++) {
+	for (int step = 0; step < FAKE_VHOST_NO_STEP; step++) {
 		for (int known = 0; known < 2; known++) {
-			vhost.refused = (enum step)step;
+			vhost.refused = (enum fake_vhost_step)step;
 			vhost.err = known ? EADDRINUSE : 0;
 			assert_null(vrtc_backend_open(&config));
 			assert_int_equal(errno, known ? EADDRINUSE : EIO);

@@ -79,9 +79,8 @@ static void start(struct world *w)
 	struct vrtc_session_ring ring = guest_rings_queue(&w->guest);
 	const char *why = "";
 
-	ring.base = w->guest.offered;
-	if (w->guest.packed)
-		ring.base = VRTC_VRING_PACKED_FIRST;
+	if (!w->guest.packed)
+		ring.base = w->guest.offered;
 	ring.callfd = w->callfd;
 	if (vrtc_session_start(&w->session, &ring, &why))
 		fail_msg("%s", why);
