@@ -4,7 +4,6 @@
  * socket of packets, an object of JSON back. /rtc/time, /rtc/sources, /rtc/source, /rtc/devices and
  * /rtc/counter, as config/README.md has them.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,44 +31,24 @@
 #endif
 
 static struct fixture f;
-static char runtime[64];
 static char answer[65536];
 static int telemetry = -1;
 
-/* The EAL's folders below $RUNTIME_DIRECTORY, which is ours: other daemons are not asked. */
-static const char *const folders[] = {"dpdk/dpdk-rtc", "dpdk", ""};
-
+/* $RUNTIME_DIRECTORY, below which the EAL's folders are, is ours: other daemons are not asked. */
 static int begin(void **state)
 {
 	(void)state;
-	snprintf(runtime, sizeof(runtime), "/tmp/dpdk-rtc-tel-XXXXXX");
-	if (!mkdtemp(runtime))
-		return -1;
 	fixture_init(&f);
-	return setenv("RUNTIME_DIRECTORY", runtime, 1);
+	return setenv("RUNTIME_DIRECTORY", f.dir, 1);
 }
 
 static int end(void **state)
 {
-	char path[128];
-
 	(void)state;
-	fixture_end(&f);
 	if (telemetry >= 0)
 		close(telemetry);
 	telemetry = -1;
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		struct dirent *entry;
-		DIR *dir;
-
-		snprintf(path, sizeof(path), "%s/%s", runtime, folders[i]);
-		dir = opendir(path);
-		while (dir && (entry = readdir(dir)))
-			(void)unlinkat(dirfd(dir), entry->d_name, 0);
-		if (dir)
-			closedir(dir);
-		(void)rmdir(path);
-	}
+	fixture_end(&f);
 	return unsetenv("RUNTIME_DIRECTORY");
 }
 
@@ -89,7 +68,7 @@ static void connect_telemetry(void)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/dpdk/dpdk-rtc/dpdk_telemetry.v2",
-		runtime);
+		f.dir);
 	telemetry = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	assert_true(telemetry >= 0);
 	assert_int_equal(setsockopt(telemetry, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
