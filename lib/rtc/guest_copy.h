@@ -12,9 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Words in guest memory: little-endian, and they alias whatever the guest keeps there. */
-typedef uint16_t __attribute__((may_alias)) g_le16;
-typedef uint32_t __attribute__((may_alias)) g_le32;
+/* A word in guest memory: little-endian, and it aliases whatever the guest keeps there. */
 typedef uint64_t __attribute__((may_alias)) g_le64;
 
 /*

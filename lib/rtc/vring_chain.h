@@ -43,6 +43,10 @@
 #define DESC_BYTES        16
 #define CHAIN_BYTES_LIMIT ((uint64_t)1 << 32)
 
+/* Words in guest memory, as g_le64. */
+typedef vrtc_vring_le16 g_le16;
+typedef uint32_t __attribute__((may_alias)) g_le32;
+
 /* The private copy of a descriptor, in host order. */
 struct descriptor {
 	uint64_t gpa;
